@@ -1,0 +1,1 @@
+"""Arithmetic on arrays: numpy and scipy alone, inputs trusted, no warnings raised."""

@@ -1,0 +1,160 @@
+"""Row blocks over score arrays: the only place that decides how scores are walked.
+
+Every kernel of this room reads its scores through a *source*: an object with a `shape`
+(n, K), the `dtype` results come out in, and `read(rows, buffer)`, which returns the logits of
+a slice of rows. A block fits into the cache and is the only temporary: no kernel ever makes an
+(n, K) array besides its output, so arrays larger than memory can be mapped and passed as they
+are.
+
+Blocks of few classes are laid out class by class (Fortran order): numpy reduces along a short
+last axis 10 to 100 times slower than along a short first one. The ufuncs need not know:
+only the strides differ.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+# Elements in a block. Three float32 buffers of this size stay inside a 2 MiB cache, and the
+# interpreter's cost per block disappears behind the arithmetic.
+BLOCK_ELEMENTS = 2**17
+
+# Up to this many classes a block is laid out class by class.
+FEW_CLASSES = 32
+
+# Columns a dot product takes at once. OpenBLAS starts threads above 10 000 elements, which is
+# many times slower on a busy machine; shorter float32 sums are more accurate too.
+DOT_COLUMNS = 4096
+
+
+class Source(Protocol):
+    """What a kernel needs of a set of scores."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype
+
+    def read(self, rows: slice, buffer: NDArray) -> NDArray:
+        """Logits of `rows`: a view of the source, or `buffer` filled. Never to be written to."""
+        ...
+
+    def take(self, index: NDArray) -> "Source":
+        """The source of these rows alone."""
+        ...
+
+
+def result_dtype(dtype: DTypeLike) -> np.dtype:
+    """float32 for float16 and float32 scores, float64 for everything else."""
+    narrow = np.issubdtype(dtype, np.floating) and np.dtype(dtype).itemsize <= 4
+    return np.dtype(np.float32 if narrow else np.float64)
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Logits as they stand in an array (n, K) of any real dtype, order, stride or byte order."""
+
+    values: NDArray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.values.shape  # type: ignore[return-value]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return result_dtype(self.values.dtype)
+
+    def read(self, rows: slice, buffer: NDArray) -> NDArray:
+        block = self.values[rows]
+        if block.dtype == buffer.dtype and block.flags.c_contiguous and buffer.flags.c_contiguous:
+            return block
+        np.copyto(buffer, block)
+        return buffer
+
+    def take(self, index: NDArray) -> "Logits":
+        return Logits(np.asarray(self.values[index]))
+
+
+@dataclass(frozen=True)
+class SmoothedProbabilities:
+    """Logits `log(p + offset)` of probabilities p (n, K), or of their logarithms.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, K)
+        Probabilities; with `is_log`, log-probabilities.
+    offset : float
+        What is added to every probability. 0 keeps them as they are; an exact zero then counts
+        as the smallest normal float64, or as the row's smallest entry if that is smaller.
+    is_log : bool
+    """
+
+    values: NDArray
+    offset: float
+    is_log: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.values.shape  # type: ignore[return-value]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return result_dtype(self.values.dtype)
+
+    def read(self, rows: slice, buffer: NDArray) -> NDArray:
+        np.copyto(buffer, self.values[rows])
+        if self.offset > 0:
+            if self.is_log:
+                np.exp(buffer, out=buffer)
+            np.add(buffer, buffer.dtype.type(self.offset), out=buffer)
+            return np.log(buffer, out=buffer)
+        if not self.is_log:
+            np.log(buffer, out=buffer)
+        return _floor_zeros(buffer)
+
+    def take(self, index: NDArray) -> "SmoothedProbabilities":
+        return SmoothedProbabilities(np.asarray(self.values[index]), self.offset, self.is_log)
+
+
+def _floor_zeros(log_proba: NDArray) -> NDArray:
+    """Replace -inf in place by log of the smallest normal float64, below the rest of its row."""
+    zero = np.isneginf(log_proba)
+    if zero.any():
+        smallest = np.where(zero, 0, log_proba).min(axis=1, keepdims=True)
+        floor = np.minimum(np.log(np.finfo(np.float64).tiny), smallest)
+        np.copyto(log_proba, floor.astype(log_proba.dtype), where=zero)
+    return log_proba
+
+
+def row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
+    """Slices of consecutive rows, about `BLOCK_ELEMENTS` elements each, at least one row."""
+    step = max(1, BLOCK_ELEMENTS // n_columns)
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def block_buffer(shape: tuple[int, int], dtype: DTypeLike) -> NDArray:
+    """Room for the largest block of an (n, K) source; slice it to the rows at hand."""
+    n_rows, n_columns = shape
+    rows = min(n_rows, max(1, BLOCK_ELEMENTS // n_columns))
+    order = "F" if n_columns <= FEW_CLASSES else "C"
+    return np.empty((rows, n_columns), dtype=dtype, order=order)  # type: ignore[call-overload]
+
+
+def row_dot(a: NDArray, b: NDArray) -> NDArray:
+    """Sum of `a * b` within each row, as float64 (n,); `b` may be one row for all."""
+    if not a.flags.c_contiguous:
+        return np.einsum("ij,ij->i", a, np.broadcast_to(b, a.shape)).astype(np.float64)
+    total = np.zeros(len(a))
+    for start in range(0, a.shape[1], DOT_COLUMNS):
+        piece = slice(start, start + DOT_COLUMNS)
+        total += np.vecdot(a[:, piece], b[..., piece])
+    return total
+
+
+def row_sum(a: NDArray) -> NDArray:
+    """Sum within each row, as float64 (n,)."""
+    if not a.flags.c_contiguous:
+        return a.sum(axis=1).astype(np.float64)
+    return row_dot(a, np.ones(a.shape[1], dtype=a.dtype))

@@ -1,0 +1,202 @@
+"""The log loss of `softmax(beta z)` and its derivatives in beta, summed block by block.
+
+`beta = 1 / T`. With q the softmax of a row, the row's loss is `lse(beta z) - beta z_y`, its
+derivatives in beta are the cumulants of z under q: mean minus `z_y`, variance, third central
+moment. One exponential per score yields all of them through `S_k = sum exp(beta z) z^k`.
+
+Nothing is checked beforehand. A row with a NaN, with +inf or with nothing but -inf makes the
+sums NaN, a label whose score is -inf makes them infinite: `Moments.finite` says so and the
+caller looks for the row. Rows of weight 0 are as if they were not there.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from skcalib._kernels._blocks import (
+    FEW_CLASSES,
+    Source,
+    block_buffer,
+    row_blocks,
+    row_dot,
+    row_sum,
+)
+
+# Without subtracting the row's largest score, `S_0` must stay in this range for float32 sums
+# to be as good as with it; and from this many classes on one dominant class spoils them.
+_UNSHIFTED_SUMS = (2.0**-60, 2.0**90)
+_UNSHIFTED_CLASSES = 3000
+
+
+class Moments(NamedTuple):
+    """Weighted sums over rows at one beta."""
+
+    weight: float  # sum of weights
+    loss: float  # sum w [lse(beta z) - beta z_y]
+    slope: float  # sum w (E_q z - z_y), first derivative in beta
+    curvature: float  # sum w Var_q z, second derivative in beta
+    skewness: float  # sum w E_q (z - E_q z)^3, third derivative in beta
+    squared_slope: float  # sum w (E_q z - z_y)^2
+
+    @property
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.loss) and np.isfinite(self.slope))
+
+
+class Edges(NamedTuple):
+    """What the loss does as beta goes to 0 and to infinity, for all finite rows."""
+
+    constant: bool  # every row's unmasked scores are equal: the loss does not depend on beta
+    slope_at_zero: float  # sum w (mean z - z_y): >= 0 means the loss is least at beta = 0
+    slope_at_infinity: float  # sum w (max z - z_y): 0 means the loss falls for ever
+
+
+def loss_moments(
+    source: Source,
+    y_index: NDArray,
+    weight: NDArray | None,
+    beta: float,
+    dtype: DTypeLike | None = None,
+) -> Moments:
+    """Log loss and its first three derivatives in beta.
+
+    Parameters
+    ----------
+    source : Source of n rows and K classes
+    y_index : ndarray of shape (n,), column of each row's true class
+    weight : ndarray of shape (n,), float64, or None for ones
+    beta : float, positive
+    dtype : what exponentials are computed in, the source's own by default; sums are float64
+    """
+    total = np.zeros(len(Moments._fields))
+    with np.errstate(all="ignore"):
+        for block, label, w, work in _weighted_blocks(source, y_index, weight, dtype):
+            terms = None
+            if _may_stay_unshifted(block):
+                terms = _row_terms(block, label, beta, work[1])
+            if terms is None:
+                terms = _row_terms(_shifted(block, work[0]), label, beta, work[1], shifted=True)
+            total += terms.sum(axis=1) if w is None else terms @ w
+    return Moments(*total.tolist())
+
+
+def log_loss_sum(
+    source: Source,
+    y_index: NDArray,
+    weight: NDArray | None,
+    beta: float = 1.0,
+    dtype: DTypeLike | None = None,
+) -> float:
+    """Sum of `w [lse(beta z) - beta z_y]` alone, at about half the cost of `loss_moments`."""
+    total = 0.0
+    with np.errstate(all="ignore"):
+        for block, label, w, work in _weighted_blocks(source, y_index, weight, dtype):
+            z, e, s0 = block, work[1], None
+            if _may_stay_unshifted(block):
+                s0 = _exponential_sums(z, beta, e)
+            if s0 is None:
+                z = _shifted(block, work[0])
+                s0 = _exponential_sums(z, beta, e, shifted=True)
+            loss = np.log(s0) - beta * _label_scores(z, label)
+            total += float(loss.sum() if w is None else loss @ w)
+    return total
+
+
+def loss_edges(source: Source, y_index: NDArray, weight: NDArray | None) -> Edges:
+    """Whether a beta in (0, inf) minimises the log loss; exact in float64, without an exp."""
+    constant, at_zero, at_infinity = True, 0.0, 0.0
+    with np.errstate(all="ignore"):
+        for block, label, w, _ in _weighted_blocks(source, y_index, weight, np.float64):
+            top = block.max(axis=1)
+            masked = np.isneginf(block)
+            gaps = np.where(masked, 0, top[:, None] - block)
+            label_gap = gaps[np.arange(len(block)), label]
+            mean_gap = gaps.sum(axis=1) / (block.shape[1] - masked.sum(axis=1))
+            constant &= not gaps.any()
+            w = np.ones(len(block)) if w is None else w
+            at_zero += float(w @ (label_gap - mean_gap))
+            at_infinity += float(w @ label_gap)
+    return Edges(constant, at_zero, at_infinity)
+
+
+Work = tuple[NDArray, NDArray]
+
+
+def _weighted_blocks(
+    source: Source, y_index: NDArray, weight: NDArray | None, dtype: DTypeLike | None
+) -> Iterator[tuple[NDArray, NDArray, NDArray | None, Work]]:
+    """Blocks of logits with labels, weights and two work arrays; rows of weight 0 left out.
+
+    The block may lie in the first work array, or be the source's own memory.
+    """
+    dtype = source.dtype if dtype is None else dtype
+    work = block_buffer(source.shape, dtype), block_buffer(source.shape, dtype)
+    for rows in row_blocks(*source.shape):
+        block = source.read(rows, work[0][: rows.stop - rows.start])
+        label, w = y_index[rows], None if weight is None else weight[rows]
+        if w is not None and not w.all():
+            kept = w > 0
+            block, label, w = block[kept], label[kept], w[kept]
+            if not len(w):
+                continue
+        yield block, label, w, (work[0][: len(block)], work[1][: len(block)])
+
+
+def _may_stay_unshifted(block: NDArray) -> bool:
+    """Whether to try without the two passes that subtract each row's largest score."""
+    return block.dtype == np.float32 and FEW_CLASSES < block.shape[1] < _UNSHIFTED_CLASSES
+
+
+def _shifted(block: NDArray, out: NDArray) -> NDArray:
+    return np.subtract(block, block.max(axis=1, keepdims=True), out=out)
+
+
+def _label_scores(z: NDArray, label: NDArray) -> NDArray:
+    return z[np.arange(len(z)), label].astype(np.float64)
+
+
+def _exponential_sums(
+    z: NDArray, beta: float, e: NDArray, *, shifted: bool = False
+) -> NDArray | None:
+    """Row sums of `exp(beta z)`, left in `e`; None where unshifted ones are not safe."""
+    if beta == 1:
+        np.exp(z, out=e)
+    else:
+        np.exp(np.multiply(z, z.dtype.type(beta), out=e), out=e)
+    s0 = row_sum(e)
+    low, high = _UNSHIFTED_SUMS
+    return s0 if shifted or (s0.min() > low and s0.max() < high) else None
+
+
+def _row_terms(
+    z: NDArray, label: NDArray, beta: float, e: NDArray, *, shifted: bool = False
+) -> NDArray | None:
+    """The six fields of `Moments` for each row, (6, rows); None where unshifted is not safe."""
+    s0 = _exponential_sums(z, beta, e, shifted=shifted)
+    if s0 is None:
+        return None
+    z_label = _label_scores(z, label)
+    s1 = row_dot(e, z)
+    if np.isnan(s1).any():
+        if not shifted:
+            return None
+        # A masked class has e = 0 and z = -inf, and must add 0. A row that is NaN stays so.
+        np.copyto(z, 0, where=np.isneginf(z))
+        s1 = row_dot(e, z)
+    s2 = row_dot(np.multiply(e, z, out=e), z)
+    s3 = row_dot(np.multiply(e, z, out=e), z)
+
+    mean, square, cube = s1 / s0, s2 / s0, s3 / s0
+    residual = mean - z_label
+    return np.stack(
+        [
+            np.ones(len(z)),
+            np.log(s0) - beta * z_label,
+            residual,
+            np.maximum(square - mean**2, 0),
+            cube - mean * (3 * square - 2 * mean**2),
+            residual**2,
+        ]
+    )

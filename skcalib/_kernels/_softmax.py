@@ -1,0 +1,82 @@
+"""softmax, log-softmax and entropy of each row at a temperature.
+
+Scores come as a source (see `_blocks`) of n rows and K classes, temperatures as one positive
+number or one per row (n,). The row's largest score is subtracted *before* the division, so no
+scale of scores overflows, and -inf entries (masked classes) come out as probability 0.
+
+A row that has no softmax (it holds a NaN or +inf, or nothing but -inf) comes out as NaN in
+every column: the caller looks at the first column and raises.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcalib._kernels._blocks import Source, block_buffer, row_blocks, row_dot, row_sum
+
+Temperature = float | NDArray
+
+
+def softmax(source: Source, temperature: Temperature = 1.0, out: NDArray | None = None) -> NDArray:
+    """Probabilities `exp(z / T) / sum(exp(z / T))`, (n, K); written to `out` if given."""
+    out = _output(source, out)
+    with np.errstate(all="ignore"):
+        for rows, scaled in _scaled_blocks(source, temperature, out):
+            np.exp(scaled, out=scaled)
+            np.multiply(scaled, _column(1 / row_sum(scaled), scaled), out=out[rows])
+    return out
+
+
+def log_softmax(
+    source: Source, temperature: Temperature = 1.0, out: NDArray | None = None
+) -> NDArray:
+    """Log-probabilities `z / T - log(sum(exp(z / T)))`, (n, K); written to `out` if given."""
+    out = _output(source, out)
+    exponentials = block_buffer(source.shape, source.dtype)
+    with np.errstate(all="ignore"):
+        for rows, scaled in _scaled_blocks(source, temperature, out):
+            total = row_sum(np.exp(scaled, out=exponentials[: len(scaled)]))
+            np.subtract(scaled, _column(np.log(total), scaled), out=out[rows])
+    return out
+
+
+def entropy(source: Source, temperature: Temperature = 1.0, out: NDArray | None = None) -> NDArray:
+    """Entropy `-sum(q log q)` in nats of each row's softmax, (n,); between 0 and log(K)."""
+    out = np.empty(source.shape[0], dtype=source.dtype) if out is None else out
+    exponentials = block_buffer(source.shape, source.dtype)
+    with np.errstate(all="ignore"):
+        for rows, scaled in _scaled_blocks(source, temperature, None):
+            weights = np.exp(scaled, out=exponentials[: len(scaled)])
+            total = row_sum(weights)
+            # 0 * -inf: a masked class has weight 0 and must add 0.
+            np.copyto(scaled, 0, where=weights == 0)
+            # log(total) >= mean of scaled, but rounding may put a one-hot row below 0.
+            out[rows] = np.maximum(np.log(total) - row_dot(weights, scaled) / total, 0)
+    return out
+
+
+def _output(source: Source, out: NDArray | None) -> NDArray:
+    return np.empty(source.shape, dtype=source.dtype) if out is None else out
+
+
+def _column(per_row: NDArray, like: NDArray) -> NDArray:
+    return per_row.astype(like.dtype)[:, None]
+
+
+def _scaled_blocks(
+    source: Source, temperature: Temperature, out: NDArray | None
+) -> Iterator[tuple[slice, NDArray]]:
+    """Blocks of `(z - max z) / T`, to be overwritten at will; in `out` where its layout fits."""
+    n_rows, n_columns = source.shape
+    inverse = np.reciprocal(np.asarray(temperature, dtype=np.float64)).astype(source.dtype)
+    buffer = block_buffer(source.shape, source.dtype)
+    in_place = out is not None and out.dtype == buffer.dtype and buffer.flags.c_contiguous
+    for rows in row_blocks(n_rows, n_columns):
+        work = buffer[: rows.stop - rows.start]
+        block = source.read(rows, work)
+        if in_place and out is not None:
+            work = out[rows]
+        np.subtract(block, block.max(axis=1, keepdims=True), out=work)
+        np.multiply(work, inverse[rows, None] if inverse.ndim else inverse, out=work)
+        yield rows, work
