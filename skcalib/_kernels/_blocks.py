@@ -33,8 +33,11 @@ DOT_COLUMNS = 4096
 class Source(Protocol):
     """What a kernel needs of a set of scores."""
 
-    shape: tuple[int, int]
-    dtype: np.dtype
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
 
     def read(self, rows: slice, buffer: NDArray) -> NDArray:
         """Logits of `rows`: a view of the source, or `buffer` filled. Never to be written to."""
@@ -59,7 +62,7 @@ class Logits:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.values.shape  # type: ignore[return-value]
+        return self.values.shape
 
     @property
     def dtype(self) -> np.dtype:
@@ -96,7 +99,7 @@ class SmoothedProbabilities:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.values.shape  # type: ignore[return-value]
+        return self.values.shape
 
     @property
     def dtype(self) -> np.dtype:
@@ -138,8 +141,7 @@ def block_buffer(shape: tuple[int, int], dtype: DTypeLike) -> NDArray:
     """Room for the largest block of an (n, K) source; slice it to the rows at hand."""
     n_rows, n_columns = shape
     rows = min(n_rows, max(1, BLOCK_ELEMENTS // n_columns))
-    order = "F" if n_columns <= FEW_CLASSES else "C"
-    return np.empty((rows, n_columns), dtype=dtype, order=order)  # type: ignore[call-overload]
+    return np.empty((rows, n_columns), dtype, order="F" if n_columns <= FEW_CLASSES else "C")
 
 
 def row_dot(a: NDArray, b: NDArray) -> NDArray:

@@ -73,11 +73,7 @@ def loss_moments(
     total = np.zeros(len(Moments._fields))
     with np.errstate(all="ignore"):
         for block, label, w, work in _weighted_blocks(source, y_index, weight, dtype):
-            terms = None
-            if _may_stay_unshifted(block):
-                terms = _row_terms(block, label, beta, work[1])
-            if terms is None:
-                terms = _row_terms(_shifted(block, work[0]), label, beta, work[1], shifted=True)
+            terms = _row_terms(block, label, beta, work)
             total += terms.sum(axis=1) if w is None else terms @ w
     return Moments(*total.tolist())
 
@@ -93,12 +89,7 @@ def log_loss_sum(
     total = 0.0
     with np.errstate(all="ignore"):
         for block, label, w, work in _weighted_blocks(source, y_index, weight, dtype):
-            z, e, s0 = block, work[1], None
-            if _may_stay_unshifted(block):
-                s0 = _exponential_sums(z, beta, e)
-            if s0 is None:
-                z = _shifted(block, work[0])
-                s0 = _exponential_sums(z, beta, e, shifted=True)
+            z, s0 = _exponential_sums(block, beta, work)
             loss = np.log(s0) - beta * _label_scores(z, label)
             total += float(loss.sum() if w is None else loss @ w)
     return total
@@ -144,46 +135,39 @@ def _weighted_blocks(
         yield block, label, w, (work[0][: len(block)], work[1][: len(block)])
 
 
-def _may_stay_unshifted(block: NDArray) -> bool:
-    """Whether to try without the two passes that subtract each row's largest score."""
-    return block.dtype == np.float32 and FEW_CLASSES < block.shape[1] < _UNSHIFTED_CLASSES
+def _exponential_sums(block: NDArray, beta: float, work: Work) -> tuple[NDArray, NDArray]:
+    """Scores z, shifted row by row or not, and the row sums of `exp(beta z)`.
+
+    The exponentials are left in the second work array. Subtracting each row's largest score
+    takes two more passes over the block, so it is done only where float32 needs it.
+    """
+    shifted, e = work
+    if block.dtype == np.float32 and FEW_CLASSES < block.shape[1] < _UNSHIFTED_CLASSES:
+        s0 = _exponentials(block, beta, e)
+        low, high = _UNSHIFTED_SUMS
+        if s0.min() > low and s0.max() < high:
+            return block, s0
+    z = np.subtract(block, block.max(axis=1, keepdims=True), out=shifted)
+    return z, _exponentials(z, beta, e)
 
 
-def _shifted(block: NDArray, out: NDArray) -> NDArray:
-    return np.subtract(block, block.max(axis=1, keepdims=True), out=out)
+def _exponentials(z: NDArray, beta: float, out: NDArray) -> NDArray:
+    scaled = z if beta == 1 else np.multiply(z, z.dtype.type(beta), out=out)
+    return row_sum(np.exp(scaled, out=out))
 
 
 def _label_scores(z: NDArray, label: NDArray) -> NDArray:
     return z[np.arange(len(z)), label].astype(np.float64)
 
 
-def _exponential_sums(
-    z: NDArray, beta: float, e: NDArray, *, shifted: bool = False
-) -> NDArray | None:
-    """Row sums of `exp(beta z)`, left in `e`; None where unshifted ones are not safe."""
-    if beta == 1:
-        np.exp(z, out=e)
-    else:
-        np.exp(np.multiply(z, z.dtype.type(beta), out=e), out=e)
-    s0 = row_sum(e)
-    low, high = _UNSHIFTED_SUMS
-    return s0 if shifted or (s0.min() > low and s0.max() < high) else None
-
-
-def _row_terms(
-    z: NDArray, label: NDArray, beta: float, e: NDArray, *, shifted: bool = False
-) -> NDArray | None:
-    """The six fields of `Moments` for each row, (6, rows); None where unshifted is not safe."""
-    s0 = _exponential_sums(z, beta, e, shifted=shifted)
-    if s0 is None:
-        return None
-    z_label = _label_scores(z, label)
+def _row_terms(block: NDArray, label: NDArray, beta: float, work: Work) -> NDArray:
+    """The six fields of `Moments` for each row, (6, rows)."""
+    z, s0 = _exponential_sums(block, beta, work)
+    e, z_label = work[1], _label_scores(z, label)
     s1 = row_dot(e, z)
     if np.isnan(s1).any():
-        if not shifted:
-            return None
         # A masked class has e = 0 and z = -inf, and must add 0. A row that is NaN stays so.
-        np.copyto(z, 0, where=np.isneginf(z))
+        z = _without_masks(z, work[0])
         s1 = row_dot(e, z)
     s2 = row_dot(np.multiply(e, z, out=e), z)
     s3 = row_dot(np.multiply(e, z, out=e), z)
@@ -200,3 +184,9 @@ def _row_terms(
             residual**2,
         ]
     )
+
+
+def _without_masks(z: NDArray, out: NDArray) -> NDArray:
+    np.copyto(out, z)
+    np.copyto(out, 0, where=np.isneginf(out))
+    return out

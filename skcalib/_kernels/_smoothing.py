@@ -93,7 +93,7 @@ def _minimize(
     prior = np.diag([alpha, _PRIOR_PRECISION])
 
     def evaluate(x: NDArray) -> Expansion:
-        sums = _sums(values, y_index, weight, *x, is_log)
+        sums = _sums(values, y_index, weight, x[0], x[1], is_log)
         deviation = x - [0, _PRIOR_MEAN]
         return Expansion(
             value=sums.loss + deviation @ prior @ deviation / 2,
