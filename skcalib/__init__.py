@@ -1,5 +1,18 @@
 """Probability calibration for people who use scikit-learn."""
 
-__version__ = "0.1.0"
+from skcalib.calibrators import (
+    CalibratedClassifier,
+    IsotonicCalibration,
+    SigmoidCalibration,
+    TemperatureScaling,
+)
 
-__all__ = ["__version__"]
+__all__ = [
+    "CalibratedClassifier",
+    "IsotonicCalibration",
+    "SigmoidCalibration",
+    "TemperatureScaling",
+    "__version__",
+]
+
+__version__ = "0.1.0"

@@ -45,13 +45,6 @@ _SUM_TOLERANCE = {np.dtype(np.float16): 1e-2}
 _DEFAULT_SUM_TOLERANCE = 1e-3
 
 
-class Targets(NamedTuple):
-    """Labels, encoded against sorted classes."""
-
-    classes: NDArray  # (K,), sorted
-    y_index: NDArray  # (n,), intp: position of each label in `classes`
-
-
 class Predictions(NamedTuple):
     """What every metric is computed from."""
 
@@ -60,6 +53,13 @@ class Predictions(NamedTuple):
     proba: NDArray  # (n, K) floating, one column per class
     positive: int  # of two classes, the column that counts as positive
     weight: NDArray | None  # (n,), float64
+
+
+def platt_calibration() -> Any:
+    """scikit-learn's sigmoid map, unfitted. Imported late: its module brings in half of sklearn."""
+    from sklearn.calibration import _SigmoidCalibration
+
+    return _SigmoidCalibration()
 
 
 def check_parameters(estimator: BaseEstimator) -> None:
@@ -107,13 +107,6 @@ def encode(y: NDArray, classes: NDArray, name: str = "y", of: str = "the classes
             f"row {row}, which is not among {of} {_listing(classes)}."
         )
     return index
-
-
-def check_targets(y: ArrayLike, *, estimator: str) -> Targets:
-    """Labels and the classes that occur among them."""
-    labels = check_labels(y, estimator=estimator)
-    classes, index = np.unique(labels, return_inverse=True)
-    return Targets(classes, index.reshape(-1).astype(np.intp))
 
 
 def check_column_classes(

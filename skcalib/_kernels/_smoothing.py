@@ -52,6 +52,11 @@ def offset_of(smoothing: float, n_classes: int) -> float:
     return smoothing / (1 - smoothing) / n_classes
 
 
+def smoothing_of(offset: float, n_classes: int) -> float:
+    """The share of the uniform distribution that adding `offset` amounts to."""
+    return offset * n_classes / (1 + offset * n_classes)
+
+
 def fit_smoothing(
     values: NDArray, y_index: NDArray, weight: NDArray | None, alpha: float, *, is_log: bool
 ) -> SmoothingFit:

@@ -1,0 +1,451 @@
+"""The wrapper around every calibrator: where scores come from and how they are served.
+
+A family of calibrators gives the wrapper one method, `_fit_map`, which fits a `CalibrationMap`
+on scores. Everything else that makes a scikit-learn classifier stands here: an estimator to wrap
+or none, frozen estimators, cross-fitting, ensembles, classes, metadata routing and tags.
+"""
+
+import warnings
+from abc import ABCMeta, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Tags, get_tags, indexable
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from skcalib._response import RESPONSE_METHODS, Scores, choose_method, read_scores, score_columns
+from skcalib._validation import (
+    HasMethods,
+    StrOptions,
+    check_column_classes,
+    check_feature_names,
+    check_labels,
+    check_parameters,
+    check_same_length,
+    check_weights,
+    count_rows,
+    encode,
+    feature_names_of,
+    look_like_probabilities,
+)
+from skcalib.calibrators._folds import cross_fit, pool
+
+
+class CalibrationMap(metaclass=ABCMeta):
+    """From scores to probabilities: what a calibrator has learned, and nothing else.
+
+    Immutable, picklable, and safe to use from several threads. Where a row of scores has no
+    probabilities (NaN, +inf, every class masked), all of the row's are NaN.
+    """
+
+    keeps_argmax: ClassVar[bool] = False  # the class with the largest score stays the likeliest
+
+    @abstractmethod
+    def predict_proba(self, scores: Scores) -> NDArray:
+        """Probabilities (n, K)."""
+
+    def predict_log_proba(self, scores: Scores) -> NDArray:
+        """Log-probabilities (n, K)."""
+        return log(self.predict_proba(scores))
+
+    def fitted_attributes(self) -> dict[str, Any]:
+        """What the calibrator shows of the map under names that end in an underscore."""
+        return {}
+
+    def convergence_warning(self) -> str | None:
+        """What is wrong with the fit and what to do about it, if something is."""
+        return None
+
+
+@dataclass(frozen=True)
+class CalibratedPair:
+    """An estimator and the map fitted on its scores of held-out rows.
+
+    Attributes
+    ----------
+    estimator : estimator
+        Fitted.
+    calibrator : CalibrationMap
+    response_method : str
+        The method of `estimator` that the map reads.
+    classes_ : ndarray of shape (K,)
+    """
+
+    estimator: Any
+    calibrator: CalibrationMap
+    response_method: str
+    classes_: NDArray
+
+    def scores(self, X: Any) -> Scores:
+        """What the map reads: one column per class."""
+        return read_scores(self.estimator, X, self.response_method, self.classes_)
+
+    def predict_proba(self, X: Any) -> NDArray:
+        """Calibrated probabilities (n, K) of this pair alone."""
+        scores = self.scores(X)
+        return refuse_nan_rows(self.calibrator.predict_proba(scores), scores)
+
+
+class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
+    """A classifier that serves calibrated probabilities of another one, or of given scores."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "estimator": [HasMethods(["fit"]), None],
+        "response_method": [StrOptions({"auto", *RESPONSE_METHODS})],
+        "classes": ["array-like", None],
+        "cv": ["cv_object"],
+        "ensemble": ["boolean", StrOptions({"auto"})],
+        "n_jobs": [int, None],
+    }
+
+    # Set by each subclass's __init__.
+    estimator: Any
+    response_method: str
+    classes: ArrayLike | None
+    cv: Any
+    ensemble: bool | str
+    n_jobs: int | None
+
+    @abstractmethod
+    def _fit_map(
+        self, scores: Scores, y_index: NDArray, sample_weight: NDArray | None
+    ) -> CalibrationMap:
+        """Fit on scores (n, K), columns of true classes (n,) and weights (n,) or None."""
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        **params: Any,
+    ) -> Self:
+        """Fit the calibrator, and the wrapped estimator unless it is frozen.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame
+            What the wrapped estimator takes. With ``estimator=None`` the scores themselves,
+            shape (n_samples, n_classes), or for two classes (n_samples,).
+        y : array-like of shape (n_samples,)
+            True labels, of any type that scikit-learn classifies.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight counts as that many repetitions of its row, 0 as if it were absent.
+        **params : dict
+            Passed to the wrapped estimator's `fit`, and `groups` to the splitter; with metadata
+            routing enabled, to whoever requests them.
+
+        Returns
+        -------
+        self : object
+            The fitted calibrator. If `fit` fails it is left as it was before.
+        """
+        check_parameters(self)
+        if self.estimator is None:
+            fitted = self._fit_on_scores(X, y, sample_weight, params)
+        elif self.classes is not None:
+            raise ValueError(
+                "classes names the columns of X when X holds scores (estimator=None); with an "
+                f"estimator it must be None, got {self.classes!r}."
+            )
+        else:
+            fitted = self._fit_around_estimator(X, y, sample_weight, params)
+        self._replace_fitted(fitted)
+        return self
+
+    def predict(self, X: Any) -> NDArray:
+        """Predicted labels: those of the likeliest class, the first on ties.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame
+            As in `fit`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        if hasattr(self, "calibrator_") and self.calibrator_.keeps_argmax:
+            best = self._scores(X).argmax()
+        else:
+            best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def predict_proba(self, X: Any) -> NDArray:
+        """Calibrated probabilities.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame
+            As in `fit`.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Columns follow `classes_`; float32 for scores of float32 and float16.
+        """
+        check_is_fitted(self)
+        if hasattr(self, "calibrated_classifiers_"):
+            pairs = self.calibrated_classifiers_
+            proba = pairs[0].predict_proba(X)
+            for pair in pairs[1:]:
+                proba = proba + pair.predict_proba(X)
+            return proba / proba.dtype.type(len(pairs))
+        scores = self._scores(X)
+        return refuse_nan_rows(self.calibrator_.predict_proba(scores), scores)
+
+    def predict_log_proba(self, X: Any) -> NDArray:
+        """Logarithms of the calibrated probabilities, without rounding small ones to 0.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame
+            As in `fit`.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        if hasattr(self, "calibrated_classifiers_"):
+            return log(self.predict_proba(X))
+        scores = self._scores(X)
+        return refuse_nan_rows(self.calibrator_.predict_log_proba(scores), scores)
+
+    def decision_function(self, X: Any) -> NDArray:
+        """Calibrated scores: `predict_log_proba` up to a constant for each row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame
+            As in `fit`.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
+            For two classes the log-odds of the second.
+        """
+        decision = self.predict_log_proba(X)
+        return decision[:, 1] - decision[:, 0] if decision.shape[1] == 2 else decision
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Who is asked for metadata: this object, the estimator and the splitter.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        if self.estimator is not None:
+            fit = MethodMapping().add(caller="fit", callee="fit")
+            router.add(estimator=self.estimator, method_mapping=fit)
+        split = MethodMapping().add(caller="fit", callee="split")
+        return router.add(splitter=self.cv, method_mapping=split)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        if self.estimator is not None:
+            tags.input_tags = get_tags(self.estimator).input_tags
+        else:
+            tags.input_tags.one_d_array = True
+        return tags
+
+    def _fit_on_scores(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, params: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Everything `fit` learns when X holds the scores."""
+        if params:
+            raise TypeError(
+                f"fit got {sorted(params)}, but there is no estimator or splitter to pass them "
+                "to (estimator=None)."
+            )
+        labels = check_labels(y, estimator=type(self).__name__)
+        method = RESPONSE_METHODS[0] if self.response_method == "auto" else self.response_method
+        values = score_columns(X, method, "X")
+        check_same_length(len(values), labels)
+        names = feature_names_of(X)
+        columns = check_column_classes(self.classes, values.shape[1], labels)
+        if self.classes is None and names is not None:
+            _refuse_reordered_names(names, columns)
+        classes, order = np.unique(columns, return_index=True)
+        y_index = encode(labels, classes)
+        weight = check_weights(sample_weight, len(labels))
+        scores = Scores(_reordered(values, order), method, "X")
+        calibrator = self._fit_map(scores, y_index, weight)
+        if self.response_method == "auto" and look_like_probabilities(values):
+            warnings.warn(
+                "every row of X looks like probabilities, but X is read as logits. If it holds "
+                "probabilities, pass response_method='predict_proba'; if it does hold logits, "
+                "response_method='decision_function' says so.",
+                UserWarning,
+                stacklevel=3,
+            )
+        _warn_of_convergence([calibrator])
+        fitted = {
+            "classes_": classes,
+            "calibrator_": calibrator,
+            "response_method_": method,
+            "n_features_in_": np.shape(X)[1] if np.ndim(X) == 2 else 1,
+            "_column_order": order,
+            **calibrator.fitted_attributes(),
+        }
+        return fitted if names is None else fitted | {"feature_names_in_": names}
+
+    def _fit_around_estimator(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, params: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Everything `fit` learns when there is an estimator to read scores from."""
+        labels = check_labels(y, estimator=type(self).__name__)
+        (X,) = indexable(X)
+        check_same_length(count_rows(X), labels)
+        weight = check_weights(sample_weight, len(labels))
+        method = choose_method(self.estimator, self.response_method)
+        if isinstance(self.estimator, FrozenEstimator):
+            return self._fit_on_frozen(X, labels, weight, method)
+
+        fit_params, split_params = self._routed(sample_weight, params)
+        classes = np.unique(labels)
+        y_index = encode(labels, classes)
+        folds = cross_fit(
+            self.estimator,
+            X,
+            labels,
+            classes,
+            weight,
+            method=method,
+            cv=self.cv,
+            fit_params=fit_params,
+            split_params=split_params,
+            n_jobs=self.n_jobs,
+        )
+        fitted: dict[str, Any]
+        if self.ensemble:
+            pairs = [
+                CalibratedPair(
+                    fold.estimator,
+                    self._fit_map(fold.scores, y_index[fold.rows], fold.weight),
+                    method,
+                    classes,
+                )
+                for fold in folds
+            ]
+            maps, estimator = [pair.calibrator for pair in pairs], pairs[0].estimator
+            fitted = {"calibrated_classifiers_": pairs}
+        else:
+            rows, scores, pooled_weight = pool(folds, len(labels))
+            calibrator = self._fit_map(scores, y_index[rows], pooled_weight)
+            estimator = clone(self.estimator).fit(X, labels, **fit_params)
+            maps = [calibrator]
+            fitted = {"calibrator_": calibrator, "estimator_": estimator}
+            fitted |= calibrator.fitted_attributes()
+        _warn_of_convergence(maps)
+        return fitted | {
+            "classes_": classes,
+            "response_method_": method,
+            **_features_of(estimator),
+        }
+
+    def _fit_on_frozen(
+        self, X: Any, labels: NDArray, weight: NDArray | None, method: str
+    ) -> dict[str, Any]:
+        """A fitted estimator: every row is calibration data, and classes are the estimator's."""
+        classes = np.unique(self.estimator.classes_)
+        y_index = encode(labels, classes, of="the classes the estimator was trained on,")
+        scores = read_scores(self.estimator, X, method, classes)
+        calibrator = self._fit_map(scores, y_index, weight)
+        _warn_of_convergence([calibrator])
+        return {
+            "classes_": classes,
+            "calibrator_": calibrator,
+            "estimator_": self.estimator,
+            "response_method_": method,
+            **calibrator.fitted_attributes(),
+            **_features_of(self.estimator),
+        }
+
+    def _routed(
+        self, sample_weight: ArrayLike | None, params: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Parameters of the estimator's `fit` and of the splitter's `split`."""
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
+            return dict(routed.estimator.fit), dict(routed.splitter.split)
+        fit_params = dict(params)
+        split_params = {"groups": fit_params.pop("groups")} if "groups" in params else {}
+        if sample_weight is not None:
+            if has_fit_parameter(self.estimator, "sample_weight"):
+                fit_params["sample_weight"] = sample_weight
+            else:
+                warnings.warn(
+                    f"{type(self.estimator).__name__}.fit takes no sample_weight: the weights "
+                    "are used for the calibration alone. Metadata routing "
+                    "(sklearn.set_config(enable_metadata_routing=True)) takes them further.",
+                    UserWarning,
+                    stacklevel=4,
+                )
+        return fit_params, split_params
+
+    def _scores(self, X: Any) -> Scores:
+        """Scores of X for the one map of a calibrator that is no ensemble."""
+        if self.estimator is not None:
+            return read_scores(self.estimator_, X, self.response_method_, self.classes_)
+        check_feature_names(self, X, reset=False)
+        values = score_columns(X, self.response_method_, "X")
+        n_columns = np.shape(X)[1] if np.ndim(X) == 2 else 1
+        if n_columns != self.n_features_in_:
+            raise ValueError(
+                f"X has {n_columns} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+        return Scores(_reordered(values, self._column_order), self.response_method_, "X")
+
+    def _replace_fitted(self, fitted: dict[str, Any]) -> None:
+        """Take what one fit learned for what an earlier one did, all at once."""
+        unfitted = {name: value for name, value in vars(self).items() if name[-1] != "_"}
+        self.__dict__ = unfitted | fitted
+
+
+def log(proba: NDArray) -> NDArray:
+    """Logarithm with -inf at 0, silently."""
+    with np.errstate(divide="ignore"):
+        return np.log(proba)
+
+
+def refuse_nan_rows(values: NDArray, scores: Scores) -> NDArray:
+    """Raise for the row of scores behind the first row of NaN, if there is one."""
+    if np.isnan(values[:, 0]).any():
+        scores.refuse_bad_rows()
+    return values
+
+
+def _reordered(values: NDArray, order: NDArray) -> NDArray:
+    """Columns in another order; the array itself, uncopied, where that is the same."""
+    return values if np.array_equal(order, np.arange(len(order))) else values[:, order]
+
+
+def _refuse_reordered_names(names: NDArray, columns: NDArray) -> None:
+    """A data frame whose columns carry the class names in another order is not read by place."""
+    classes = [str(label) for label in columns]
+    if sorted(classes) == sorted(names) and classes != list(names):
+        raise ValueError(
+            f"X's columns are named after the classes but in the order {list(names)}, not "
+            f"{classes}. Pass classes=list(X.columns), or reorder the columns."
+        )
+
+
+def _features_of(estimator: Any) -> dict[str, Any]:
+    names = ("n_features_in_", "feature_names_in_")
+    return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
+
+
+def _warn_of_convergence(maps: list[CalibrationMap]) -> None:
+    messages = {message for m in maps if (message := m.convergence_warning())}
+    if messages:
+        warnings.warn(" ".join(sorted(messages)), ConvergenceWarning, stacklevel=4)

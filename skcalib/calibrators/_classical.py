@@ -1,0 +1,350 @@
+"""scikit-learn's own maps in this package's wrapper: sigmoid and isotonic, one class at a time.
+
+Both are one-vs-rest: a map for each class (for two classes one, of the second), whose results
+are normalised. One class may overtake another on the way: the predicted class can change.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+from sklearn.isotonic import IsotonicRegression
+
+from skcalib._response import Scores
+from skcalib._validation import Interval, StrOptions, platt_calibration
+from skcalib.calibrators._base import BaseCalibrator, CalibrationMap
+from skcalib.calibrators._temperature import fit_scores
+
+
+class _OneVsRestMap(CalibrationMap):
+    """A map for each class, the results normalised; a masked class keeps probability 0."""
+
+    @abstractmethod
+    def _features(self, scores: Scores) -> NDArray:
+        """What the classes' maps read, one column each, (n, K) or (n, 1)."""
+
+    @abstractmethod
+    def _class_probabilities(self, features: NDArray) -> NDArray:
+        """Probability of each class against the rest, not normalised, of the features' shape."""
+
+    def predict_proba(self, scores: Scores) -> NDArray:
+        """Probabilities (n, K)."""
+        open_ = _open_classes(scores)
+        features = self._features(scores)
+        usable = np.isfinite(features) | ~open_[:, -features.shape[1] :]
+        proba = self._class_probabilities(np.where(np.isfinite(features), features, 0))
+        if proba.shape[1] == 1:
+            proba = np.concatenate([1 - proba, proba], axis=1)
+        proba = np.where(open_, proba, 0)
+        total = proba.sum(axis=1, keepdims=True)
+        n_open = open_.sum(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            proba = np.where(total > 0, proba / total, open_ / n_open)
+        proba[~(usable.all(axis=1) & open_.any(axis=1))] = np.nan
+        return proba.astype(scores.source().dtype)
+
+
+def _open_classes(scores: Scores) -> NDArray:
+    """Which entries are not masked, (n, K)."""
+    if scores.are_logits:
+        return ~np.isneginf(scores.values)
+    return np.ones(scores.values.shape, dtype=bool)
+
+
+def _fit_each_class(
+    scores: Scores,
+    features: NDArray,
+    y_index: NDArray,
+    sample_weight: NDArray | None,
+    fit_one: Callable[[NDArray, NDArray, NDArray], Any],
+) -> list[Any]:
+    """`fit_one(x, is_class, weight)` for each column of features, over its unmasked rows."""
+    scores.refuse_bad_rows(y_index, sample_weight)
+    open_ = _open_classes(scores)
+    weight = np.ones(len(y_index)) if sample_weight is None else sample_weight
+    n_classes = open_.shape[1]
+    first = n_classes - features.shape[1]  # for two classes the one map is of the second
+    maps = []
+    for column, k in enumerate(range(first, n_classes)):
+        rows = (weight > 0) & open_[:, k] & np.isfinite(features[:, column])
+        x = features[rows, column].astype(np.float64)
+        maps.append(fit_one(x, (y_index[rows] == k).astype(np.float64), weight[rows]))
+    return maps
+
+
+@dataclass(frozen=True)
+class SigmoidMap(_OneVsRestMap):
+    """`1 / (1 + exp(a x + b))` for each class, x its logit or log-odds."""
+
+    slope: NDArray  # a, (K,) or (1,)
+    intercept: NDArray  # b, likewise
+    offset: float
+
+    def _features(self, scores: Scores) -> NDArray:
+        return log_odds(scores, self.offset)
+
+    def _class_probabilities(self, features: NDArray) -> NDArray:
+        return expit(-(self.slope * features + self.intercept))
+
+    def fitted_attributes(self) -> dict[str, Any]:
+        """See `SigmoidCalibration`."""
+        return {"slope_": self.slope, "intercept_": self.intercept}
+
+
+def log_odds(scores: Scores, offset: float) -> NDArray:
+    """What a sigmoid reads: logits as they are, probabilities as `log((p + c) / (1 - p + c))`.
+
+    Two classes have one column: the difference of their logits.
+    """
+    values = scores.values.astype(np.float64, copy=False)
+    if scores.are_logits:
+        with np.errstate(invalid="ignore"):
+            return values[:, 1:] - values[:, :1] if values.shape[1] == 2 else values
+    p = np.exp(values) if scores.method == "predict_log_proba" else values
+    p = p[:, 1:] if p.shape[1] == 2 else p
+    smallest = max(offset, float(np.finfo(np.float64).tiny))
+    return np.log(p + smallest) - np.log(1 - p + smallest)
+
+
+def _fit_sigmoid(x: NDArray, is_class: NDArray, weight: NDArray) -> tuple[float, float]:
+    if not len(x):
+        return 0.0, np.inf  # a class masked in every row has probability 0
+    platt = platt_calibration().fit(x, is_class, weight)
+    return platt.a_, platt.b_
+
+
+class SigmoidCalibration(BaseCalibrator):
+    """Calibrate a classifier with a sigmoid for each class, as Platt did.
+
+    The map is scikit-learn's own, ``1 / (1 + exp(a x + b))``, fitted to targets that are moved
+    a little towards the middle. It reads logits as they are (for two classes their difference)
+    and probabilities as log-odds. The predicted class can change.
+
+    Parameters
+    ----------
+    estimator : estimator, default=None
+        The classifier to calibrate, or None if X is its scores.
+        See :class:`TemperatureScaling` for this and the other parameters without a note.
+    response_method : {"auto", "decision_function", "predict_proba", "predict_log_proba"}, \
+            default="auto"
+        What the scores are.
+    classes : array-like of shape (n_classes,), default=None
+        Without an estimator: the label of each column of X.
+    smoothing : "auto" or float, default="auto"
+        For probabilities, the share of the uniform distribution mixed in before the logarithm.
+    cv : int, cross-validation generator or iterable, default=None
+        How rows are held out; None means 5 stratified folds.
+    ensemble : bool or "auto", default=False
+        Whether to average a pair of estimator and sigmoids for each fold.
+    n_jobs : int, default=None
+        Folds fitted in parallel.
+
+    Attributes
+    ----------
+    slope_, intercept_ : ndarray of shape (n_classes,), or (1,) for two classes
+        a and b of each class. These, `calibrator_` and `estimator_` exist unless an ensemble
+        was fitted.
+    classes_ : ndarray of shape (n_classes,)
+        Sorted labels.
+    estimator_ : estimator
+        The wrapped estimator, fitted on all rows. Not with ``estimator=None``.
+    calibrator_ : object
+        The fitted map from scores to probabilities.
+    calibrated_classifiers_ : list
+        The pairs of an ensemble, instead of the above.
+    response_method_ : str
+        The method whose output is read.
+    n_features_in_ : int
+        Number of features, if the estimator says it; of columns of X without an estimator.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if they all are strings.
+
+    See Also
+    --------
+    sklearn.calibration.CalibratedClassifierCV : The same map in scikit-learn's wrapper.
+
+    References
+    ----------
+    .. [1] Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.svm import LinearSVC
+    >>> from skcalib import SigmoidCalibration
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = SigmoidCalibration(LinearSVC(random_state=0)).fit(X, y)
+    >>> model.predict_proba(X[:1]).shape
+    (1, 2)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseCalibrator._parameter_constraints,
+        "smoothing": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        response_method: str = "auto",
+        classes: ArrayLike | None = None,
+        smoothing: float | str = "auto",
+        cv: Any = None,
+        ensemble: bool | str = False,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.response_method = response_method
+        self.classes = classes
+        self.smoothing = smoothing
+        self.cv = cv
+        self.ensemble = ensemble
+        self.n_jobs = n_jobs
+
+    def _fit_map(
+        self, scores: Scores, y_index: NDArray, sample_weight: NDArray | None
+    ) -> SigmoidMap:
+        offset = 0.0
+        if not scores.are_logits:
+            offset, _ = fit_scores(scores, y_index, sample_weight, 1.0, self.smoothing)
+        features = log_odds(scores, offset)
+        pairs = _fit_each_class(scores, features, y_index, sample_weight, _fit_sigmoid)
+        slope, intercept = np.array(pairs).T
+        return SigmoidMap(slope, intercept, offset)
+
+
+@dataclass(frozen=True)
+class IsotonicMap(_OneVsRestMap):
+    """A monotone step-and-slope function for each class, mixed with a little of uniform."""
+
+    functions: tuple[IsotonicRegression | None, ...]  # one per class, or one for two classes
+    uniform_share: float  # 1 / (n + 1)
+
+    def _features(self, scores: Scores) -> NDArray:
+        return _monotone_scores(scores)
+
+    def _class_probabilities(self, features: NDArray) -> NDArray:
+        proba = np.zeros(features.shape)
+        for k, function in enumerate(self.functions):
+            if function is not None:
+                proba[:, k] = function.predict(features[:, k])
+        return proba
+
+    def predict_proba(self, scores: Scores) -> NDArray:
+        """Probabilities (n, K), no class that is not masked below `uniform_share / K`."""
+        proba = super().predict_proba(scores)
+        open_ = _open_classes(scores)
+        share = proba.dtype.type(self.uniform_share)
+        uniform = open_ / np.maximum(open_.sum(axis=1, keepdims=True), 1)
+        return (1 - share) * proba + share * uniform.astype(proba.dtype)
+
+
+def _monotone_scores(scores: Scores) -> NDArray:
+    """What isotonic regression reads: logits or probabilities themselves, one column for two."""
+    values = scores.values.astype(np.float64, copy=False)
+    if scores.are_logits:
+        with np.errstate(invalid="ignore"):
+            return values[:, 1:] - values[:, :1] if values.shape[1] == 2 else values
+    p = np.exp(values) if scores.method == "predict_log_proba" else values
+    return p[:, 1:] if p.shape[1] == 2 else p
+
+
+def _fit_isotonic(x: NDArray, is_class: NDArray, weight: NDArray) -> IsotonicRegression | None:
+    if not len(x):
+        return None  # a class masked in every row
+    return IsotonicRegression(out_of_bounds="clip").fit(x, is_class, weight)
+
+
+class IsotonicCalibration(BaseCalibrator):
+    """Calibrate a classifier with an isotonic regression for each class.
+
+    The map is scikit-learn's own: the monotone function of the score that fits the labels best.
+    It can mend any monotone distortion but needs rows, about a thousand. Its exact zeros would
+    make the log loss infinite, so a share ``1 / (n + 1)`` of the uniform distribution is mixed
+    in, n being the sum of the weights. The predicted class can change.
+
+    Parameters
+    ----------
+    estimator : estimator, default=None
+        The classifier to calibrate, or None if X is its scores.
+        See :class:`TemperatureScaling` for this and the other parameters without a note.
+    response_method : {"auto", "decision_function", "predict_proba", "predict_log_proba"}, \
+            default="auto"
+        What the scores are.
+    classes : array-like of shape (n_classes,), default=None
+        Without an estimator: the label of each column of X.
+    cv : int, cross-validation generator or iterable, default=None
+        How rows are held out; None means 5 stratified folds.
+    ensemble : bool or "auto", default=False
+        Whether to average a pair of estimator and functions for each fold.
+    n_jobs : int, default=None
+        Folds fitted in parallel.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Sorted labels.
+    estimator_ : estimator
+        The wrapped estimator, fitted on all rows. Not with ``estimator=None`` or an ensemble.
+    calibrator_ : object
+        The fitted map from scores to probabilities. Not with an ensemble.
+    calibrated_classifiers_ : list
+        The pairs of an ensemble, instead of the above.
+    response_method_ : str
+        The method whose output is read.
+    n_features_in_ : int
+        Number of features, if the estimator says it; of columns of X without an estimator.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if they all are strings.
+
+    See Also
+    --------
+    sklearn.calibration.CalibratedClassifierCV : The same map in scikit-learn's wrapper.
+
+    References
+    ----------
+    .. [1] Zadrozny, Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability
+       Estimates", KDD 2002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcalib import IsotonicCalibration
+    >>> decision, y = np.array([-1.0, -1.0, 1.0, 1.0]), np.array([0, 0, 0, 1])
+    >>> model = IsotonicCalibration().fit(decision, y)
+    >>> model.predict_proba(decision[2:3])  # half of them are 1
+    array([[0.5, 0.5]])
+    >>> model.predict_proba(decision[:1])  # 0 mixed with 1/5 of 1/2
+    array([[0.9, 0.1]])
+    """
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        response_method: str = "auto",
+        classes: ArrayLike | None = None,
+        cv: Any = None,
+        ensemble: bool | str = False,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.response_method = response_method
+        self.classes = classes
+        self.cv = cv
+        self.ensemble = ensemble
+        self.n_jobs = n_jobs
+
+    def _fit_map(
+        self, scores: Scores, y_index: NDArray, sample_weight: NDArray | None
+    ) -> IsotonicMap:
+        features = _monotone_scores(scores)
+        functions = _fit_each_class(scores, features, y_index, sample_weight, _fit_isotonic)
+        total = len(y_index) if sample_weight is None else float(sample_weight.sum())
+        return IsotonicMap(tuple(functions), 1 / (total + 1))

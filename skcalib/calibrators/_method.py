@@ -1,0 +1,126 @@
+"""Any calibrator, chosen by a parameter."""
+
+from typing import Any, ClassVar
+
+from numpy.typing import ArrayLike, NDArray
+
+from skcalib._response import Scores
+from skcalib._validation import StrOptions, check_parameters
+from skcalib.calibrators._base import BaseCalibrator, CalibrationMap
+from skcalib.calibrators._classical import IsotonicCalibration, SigmoidCalibration
+from skcalib.calibrators._temperature import TemperatureScaling
+
+_METHODS: dict[str, type[BaseCalibrator]] = {
+    "temperature": TemperatureScaling,
+    "sigmoid": SigmoidCalibration,
+    "isotonic": IsotonicCalibration,
+}
+
+
+class CalibratedClassifier(BaseCalibrator):
+    """Calibrate a classifier by the method named, so that the method can be searched over.
+
+    ``GridSearchCV(CalibratedClassifier(model), {"method": ["temperature", "sigmoid"]})`` finds
+    the better of the two.
+
+    Parameters
+    ----------
+    estimator : estimator, default=None
+        The classifier to calibrate, or None if X is its scores.
+        See :class:`TemperatureScaling` for this and the other parameters without a note.
+    method : {"temperature", "sigmoid", "isotonic"} or calibrator, default="temperature"
+        A name stands for that calibrator with its default parameters. A calibrator, such as
+        ``TemperatureScaling(alpha=0)``, gives its own; what concerns the wrapping (estimator,
+        scores, classes, folds) is set here, not there.
+    response_method : {"auto", "decision_function", "predict_proba", "predict_log_proba"}, \
+            default="auto"
+        What the scores are.
+    classes : array-like of shape (n_classes,), default=None
+        Without an estimator: the label of each column of X.
+    cv : int, cross-validation generator or iterable, default=None
+        How rows are held out; None means 5 stratified folds.
+    ensemble : bool or "auto", default=False
+        Whether to average a pair of estimator and calibrator for each fold.
+    n_jobs : int, default=None
+        Folds fitted in parallel.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Sorted labels.
+    estimator_ : estimator
+        The wrapped estimator, fitted on all rows. Not with ``estimator=None`` or an ensemble.
+    calibrator_ : object
+        The fitted map from scores to probabilities. Not with an ensemble.
+    calibrated_classifiers_ : list
+        The pairs of an ensemble, instead of the above.
+    response_method_ : str
+        The method whose output is read.
+    n_features_in_ : int
+        Number of features, if the estimator says it; of columns of X without an estimator.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if they all are strings.
+
+    Notes
+    -----
+    What the chosen calibrator shows of its fit, such as `temperature_`, is an attribute here too.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from skcalib import CalibratedClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> search = GridSearchCV(
+    ...     CalibratedClassifier(GaussianNB()),
+    ...     {"method": ["temperature", "sigmoid", "isotonic"]},
+    ...     scoring="neg_log_loss",
+    ... ).fit(X, y)
+    >>> search.best_params_["method"] in {"temperature", "sigmoid", "isotonic"}
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseCalibrator._parameter_constraints,
+        "method": [StrOptions(set(_METHODS)), BaseCalibrator],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        method: str | BaseCalibrator = "temperature",
+        response_method: str = "auto",
+        classes: ArrayLike | None = None,
+        cv: Any = None,
+        ensemble: bool | str = False,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.method = method
+        self.response_method = response_method
+        self.classes = classes
+        self.cv = cv
+        self.ensemble = ensemble
+        self.n_jobs = n_jobs
+
+    def _fit_map(
+        self, scores: Scores, y_index: NDArray, sample_weight: NDArray | None
+    ) -> CalibrationMap:
+        if isinstance(self.method, str):
+            return _METHODS[self.method]()._fit_map(scores, y_index, sample_weight)
+        check_parameters(self.method)
+        _refuse_wrapping_parameters(self.method)
+        return self.method._fit_map(scores, y_index, sample_weight)
+
+
+def _refuse_wrapping_parameters(method: BaseCalibrator) -> None:
+    """A calibrator that is only a method must not say how to wrap: nobody would listen."""
+    given, default = method.get_params(deep=False), type(method)().get_params(deep=False)
+    for name in BaseCalibrator._parameter_constraints:
+        if given[name] is not default[name] and given[name] != default[name]:
+            raise ValueError(
+                f"method={method!r} sets {name}, which belongs to the wrapper: pass {name} to "
+                "CalibratedClassifier instead."
+            )
