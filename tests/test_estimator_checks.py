@@ -2,7 +2,7 @@
 
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skcalib import (
     CalibratedClassifier,
@@ -12,15 +12,17 @@ from skcalib import (
 )
 
 CALIBRATORS = [CalibratedClassifier, IsotonicCalibration, SigmoidCalibration, TemperatureScaling]
-
-
-@parametrize_with_checks(
-    [
+CASES = [
+    pytest.param(estimator, check, id=f"{calibrator.__name__}-{ensemble}-{check.func.__name__}")
+    for calibrator in CALIBRATORS
+    for ensemble in (False, True)
+    for estimator, check in estimator_checks_generator(
         calibrator(LogisticRegression(), ensemble=ensemble)
-        for calibrator in CALIBRATORS
-        for ensemble in (False, True)
-    ]
-)
+    )
+]
+
+
 @pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("estimator", "check"), CASES)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -74,13 +74,16 @@ def fit_smoothing(
         start, _, _ = _minimize(*rows, alpha, is_log, _START)
     (u, s), at, n_iter = _minimize(values, y_index, weight, alpha, is_log, start)
     sums = _sums(values, y_index, weight, u, s, is_log)
+    standard_error = _standard_error(sums, at.hessian, alpha)
+    # Without a prior the loss of perfect rows is flat long before a bound.
+    flat = alpha == 0 and standard_error > _BOUNDS[0, 1]
     temperature = TemperatureFit(
         log_beta=float(u),
-        standard_error=_standard_error(sums, at.hessian, alpha),
+        standard_error=standard_error,
         n_iter=n_iter + 1,
         loss_before=loss_before / sums.weight,
         loss_after=sums.loss / sums.weight,
-        at_bound=bool(np.abs(u) >= _BOUNDS[0, 1]),
+        at_bound=bool(np.abs(u) >= _BOUNDS[0, 1] or flat),
         constant=False,
         finite=bool(np.isfinite(sums.loss)),
     )

@@ -71,7 +71,12 @@ def _scaled_blocks(
     n_rows, n_columns = source.shape
     inverse = np.reciprocal(np.asarray(temperature, dtype=np.float64)).astype(source.dtype)
     buffer = block_buffer(source.shape, source.dtype)
-    in_place = out is not None and out.dtype == buffer.dtype and buffer.flags.c_contiguous
+    in_place = (
+        out is not None
+        and out.dtype == buffer.dtype
+        and out.flags.c_contiguous
+        and buffer.flags.c_contiguous
+    )
     for rows in row_blocks(n_rows, n_columns):
         work = buffer[: rows.stop - rows.start]
         block = source.read(rows, work)

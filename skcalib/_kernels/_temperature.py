@@ -37,7 +37,7 @@ class TemperatureFit(NamedTuple):
     n_iter: int  # passes over all rows
     loss_before: float  # weighted mean log loss at T = 1
     loss_after: float
-    at_bound: bool  # the rows ask for T = 0 or T = inf
+    at_bound: bool  # the rows ask for T = 0 or T = inf, and log_beta went as far as it may
     constant: bool  # the rows' scores do not depend on T
     finite: bool  # False: a row has no log loss; the other figures mean nothing
 

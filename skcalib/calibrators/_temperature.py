@@ -68,12 +68,15 @@ class TemperatureMap(CalibrationMap):
                 "same probabilities; temperature_ is 1. Check the scores, or use alpha > 0."
             )
         if self.fit.at_bound:
-            sharp = self.fit.log_beta > 0
-            why = "no calibration row is misclassified" if sharp else "the scores mislead"
+            why = (
+                "none of them is misclassified"
+                if self.fit.log_beta > 0
+                else "their scores say nothing about their labels"
+            )
             return (
-                f"No temperature inside the bounds minimises the log loss ({why}, or the rows "
-                f"are too few); temperature_ is the bound {self.temperature:.3g}. Use more "
-                "calibration rows, or a prior (alpha=1)."
+                f"The calibration rows do not determine a temperature: {why}. temperature_ went "
+                f"as far as {self.temperature:.3g}. Use more calibration rows, or a prior "
+                "(alpha=1)."
             )
         return None
 
