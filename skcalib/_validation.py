@@ -5,8 +5,8 @@ one.
 This is also the package's only door to private scikit-learn names:
 
 - `BaseScorer`: `check_scoring` and metadata routing pass by a scorer that is not one.
-- `Interval`, `StrOptions`, `HasMethods`, `validate_parameter_constraints`: tables of constraints
-  with scikit-learn's own messages; its public decorator serves functions alone.
+- `Interval`, `Options`, `StrOptions`, `HasMethods`, `validate_parameter_constraints`: tables of
+  constraints with scikit-learn's own messages; its public decorator serves functions alone.
 - `split_rows`: cuts precomputed kernels by row and column, as every scikit-learn fold loop does.
 - `params_of_rows`: cuts row-wise fit parameters to a fold.
 - `feature_names_of`, `check_feature_names`: column names, without setting them before `fit` is
@@ -14,6 +14,7 @@ This is also the package's only door to private scikit-learn names:
 - `count_rows`: of lists, data frames and sparse matrices alike.
 """
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from sklearn.metrics._scorer import _BaseScorer as BaseScorer
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
+    Options,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -89,7 +91,10 @@ def check_labels(y: ArrayLike, name: str = "y", *, estimator: str = "skcalib") -
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         row = int(np.flatnonzero(~np.isfinite(labels))[0])
         raise ValueError(f"Input {name} contains NaN or infinity: {labels[row]!r} in row {row}.")
-    check_classification_targets(labels)
+    with warnings.catch_warnings():
+        # Of a vocabulary's classes few rows see one twice.
+        warnings.filterwarnings("ignore", message="The number of unique classes")
+        check_classification_targets(labels)
     return labels
 
 
@@ -224,14 +229,7 @@ def check_probabilities(proba: NDArray, name: str) -> NDArray:
     tolerance = _SUM_TOLERANCE.get(proba.dtype, _DEFAULT_SUM_TOLERANCE)
     for rows in row_blocks(*proba.shape):
         block = proba[rows]
-        # A NaN fails every comparison.
-        if not (block.min() >= 0 and block.max() <= 1):
-            bad = ~((block >= 0) & (block <= 1))
-            row, column = (int(i) for i in np.argwhere(bad)[0])
-            raise ValueError(
-                f"{name} must hold probabilities between 0 and 1, got {block[row, column]} in "
-                f"row {rows.start + row}, column {column}."
-            )
+        _refuse_outside_unit_interval(block, rows.start, name)
         off = np.abs(block.sum(axis=1, dtype=np.float64) - 1)
         if off.max() > tolerance:
             row = int(off.argmax())
@@ -240,6 +238,18 @@ def check_probabilities(proba: NDArray, name: str) -> NDArray:
                 f"got a sum of {block[row].sum(dtype=np.float64):.6g} in row {rows.start + row}."
             )
     return proba
+
+
+def _refuse_outside_unit_interval(block: NDArray, start: int, name: str) -> None:
+    """Raise for the first entry below 0 or above 1 of a block whose first row is row `start`."""
+    # A NaN fails every comparison.
+    if not (block.min() >= 0 and block.max() <= 1):
+        bad = ~((block >= 0) & (block <= 1))
+        row, column = (int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"{name} must hold probabilities between 0 and 1, got {block[row, column]} in "
+            f"row {start + row}, column {column}."
+        )
 
 
 def look_like_probabilities(values: NDArray) -> bool:
@@ -330,6 +340,7 @@ def check_predictions(
             )
     if proba.ndim == 1 or proba.shape[1] == 1:
         p = proba.reshape(len(proba))
+        _refuse_outside_unit_interval(p[:, None], 0, "y_proba")
         classes = _binary_classes(y, labels, pos_label)
         positive = _positive_column(classes, pos_label)
         proba = np.stack([1 - p, p] if positive else [p, 1 - p], axis=1)
@@ -348,9 +359,14 @@ def _positive_column(classes: NDArray, pos_label: Any) -> int:
         return 1
     if len(classes) != 2:
         raise ValueError(f"pos_label is for two classes, the labels are {_listing(classes)}.")
-    if pos_label not in classes.tolist():
-        raise ValueError(f"pos_label={pos_label!r} is not among the labels {_listing(classes)}.")
-    return classes.tolist().index(pos_label)
+    return column_of(pos_label, classes, "pos_label")
+
+
+def column_of(label: Any, classes: NDArray, name: str) -> int:
+    """Position of one label among the sorted classes."""
+    if label not in classes.tolist():
+        raise ValueError(f"{name}={label!r} is not among the labels {_listing(classes)}.")
+    return classes.tolist().index(label)
 
 
 def _binary_classes(y: NDArray, labels: NDArray | None, pos_label: Any) -> NDArray:

@@ -20,7 +20,7 @@ def documented():
     for module in MODULES:
         for name in module.__all__:
             thing = getattr(module, name)
-            if callable(thing):
+            if inspect.isclass(thing) or inspect.isroutine(thing):
                 yield name, thing
             if inspect.isclass(thing):
                 yield from methods(thing)

@@ -12,6 +12,7 @@ only the strides differ.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,7 +28,22 @@ FEW_CLASSES = 32
 
 # Columns a dot product takes at once. OpenBLAS starts threads above 10 000 elements, which is
 # many times slower on a busy machine; shorter float32 sums are more accurate too.
-DOT_COLUMNS = 4096
+DOT_COLUMNS = 8192
+
+
+# Operations between a block and one number per row go through numpy's ufunc buffer unless that
+# is shorter than a row: of this many columns, that costs more than it saves.
+_LONG_ROW = 512
+_SMALLEST_UFUNC_BUFFER = 16
+
+
+@contextmanager
+def quiet_arithmetic(n_columns: int) -> Iterator[None]:
+    """Kernel arithmetic on rows of this length: no floating-point warnings, no needless buffers."""
+    with np.errstate(all="ignore"):  # on leaving it undoes the buffer size too, in this thread
+        if n_columns >= _LONG_ROW:
+            np.setbufsize(_SMALLEST_UFUNC_BUFFER)
+        yield
 
 
 class Source(Protocol):

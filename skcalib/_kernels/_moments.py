@@ -19,6 +19,7 @@ from skcalib._kernels._blocks import (
     FEW_CLASSES,
     Source,
     block_buffer,
+    quiet_arithmetic,
     row_blocks,
     row_dot,
     row_sum,
@@ -71,7 +72,7 @@ def loss_moments(
     dtype : what exponentials are computed in, the source's own by default; sums are float64
     """
     total = np.zeros(len(Moments._fields))
-    with np.errstate(all="ignore"):
+    with quiet_arithmetic(source.shape[1]):
         for block, label, w, work in _weighted_blocks(source, y_index, weight, dtype):
             terms = _row_terms(block, label, beta, work)
             total += terms.sum(axis=1) if w is None else terms @ w
@@ -87,7 +88,7 @@ def log_loss_sum(
 ) -> float:
     """Sum of `w [lse(beta z) - beta z_y]` alone, at about half the cost of `loss_moments`."""
     total = 0.0
-    with np.errstate(all="ignore"):
+    with quiet_arithmetic(source.shape[1]):
         for block, label, w, work in _weighted_blocks(source, y_index, weight, dtype):
             z, s0 = _exponential_sums(block, beta, work)
             loss = np.log(s0) - beta * _label_scores(z, label)
@@ -98,7 +99,7 @@ def log_loss_sum(
 def loss_edges(source: Source, y_index: NDArray, weight: NDArray | None) -> Edges:
     """Whether a beta in (0, inf) minimises the log loss; exact in float64, without an exp."""
     constant, at_zero, at_infinity = True, 0.0, 0.0
-    with np.errstate(all="ignore"):
+    with quiet_arithmetic(source.shape[1]):
         for block, label, w, _ in _weighted_blocks(source, y_index, weight, np.float64):
             top = block.max(axis=1)
             masked = np.isneginf(block)

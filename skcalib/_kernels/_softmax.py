@@ -13,7 +13,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from skcalib._kernels._blocks import Source, block_buffer, row_blocks, row_dot, row_sum
+from skcalib._kernels._blocks import (
+    Source,
+    block_buffer,
+    quiet_arithmetic,
+    row_blocks,
+    row_dot,
+    row_sum,
+)
 
 Temperature = float | NDArray
 
@@ -21,7 +28,7 @@ Temperature = float | NDArray
 def softmax(source: Source, temperature: Temperature = 1.0, out: NDArray | None = None) -> NDArray:
     """Probabilities `exp(z / T) / sum(exp(z / T))`, (n, K); written to `out` if given."""
     out = _output(source, out)
-    with np.errstate(all="ignore"):
+    with quiet_arithmetic(source.shape[1]):
         for rows, scaled in _scaled_blocks(source, temperature, out):
             np.exp(scaled, out=scaled)
             np.multiply(scaled, _column(1 / row_sum(scaled), scaled), out=out[rows])
@@ -34,7 +41,7 @@ def log_softmax(
     """Log-probabilities `z / T - log(sum(exp(z / T)))`, (n, K); written to `out` if given."""
     out = _output(source, out)
     exponentials = block_buffer(source.shape, source.dtype)
-    with np.errstate(all="ignore"):
+    with quiet_arithmetic(source.shape[1]):
         for rows, scaled in _scaled_blocks(source, temperature, out):
             total = row_sum(np.exp(scaled, out=exponentials[: len(scaled)]))
             np.subtract(scaled, _column(np.log(total), scaled), out=out[rows])
@@ -45,7 +52,7 @@ def entropy(source: Source, temperature: Temperature = 1.0, out: NDArray | None 
     """Entropy `-sum(q log q)` in nats of each row's softmax, (n,); between 0 and log(K)."""
     out = np.empty(source.shape[0], dtype=source.dtype) if out is None else out
     exponentials = block_buffer(source.shape, source.dtype)
-    with np.errstate(all="ignore"):
+    with quiet_arithmetic(source.shape[1]):
         for rows, scaled in _scaled_blocks(source, temperature, None):
             weights = np.exp(scaled, out=exponentials[: len(scaled)])
             total = row_sum(weights)

@@ -1,0 +1,7 @@
+"""``python -m skcalib``."""
+
+import sys
+
+from skcalib._cli import main
+
+sys.exit(main())

@@ -1,0 +1,167 @@
+"""Scorers of predicted probabilities, for scikit-learn's model selection."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn import metrics
+
+from skcalib._response import read_probabilities
+from skcalib._validation import BaseScorer, check_predictions
+from skcalib.metrics._brier import brier_score
+from skcalib.metrics._calibration_error import expected_calibration_error
+
+
+class ProbabilityScorer(BaseScorer):
+    """Score an estimator by a metric of its predicted probabilities.
+
+    Called as ``scorer(estimator, X, y, sample_weight=None)`` it gives the metric every column of
+    the estimator's `predict_proba` and its `classes_` as `labels`. So a fold in which a class does
+    not occur is scored like any other, and binary metrics see both columns; a scorer of
+    :func:`sklearn.metrics.make_scorer` does neither.
+
+    Greater is better, as scikit-learn's model selection expects: errors come out negated.
+
+    Parameters
+    ----------
+    score_func : callable
+        The metric, called as
+        ``score_func(y_true, y_proba, labels=classes, sample_weight=weights, **kwargs)``,
+        `sample_weight` only where there is one.
+    greater_is_better : bool, default=False
+        Whether a greater value of the metric is better. If not, the score is its negative.
+    **kwargs : dict
+        Further arguments of the metric.
+
+    Notes
+    -----
+    With metadata routing, ask for weights by ``scorer.set_score_request(sample_weight=True)``.
+    That changes the scorer itself: take a copy from :func:`get_scorer` rather than a shared object.
+
+    scikit-learn's cache of several scorers' predictions keeps one column of two, and which one
+    depends on the scorer that came first. So each of these scorers calls `predict_proba` itself.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from skcalib.metrics import ProbabilityScorer, calibration_error
+    >>> scorer = ProbabilityScorer(calibration_error, norm="max")
+    >>> X, y = [[0], [0], [0], [0]], ["a", "a", "a", "b"]
+    >>> scorer(DummyClassifier(strategy="prior").fit(X, y), X[2:], y[2:])
+    -0.25
+    """
+
+    def __init__(
+        self,
+        score_func: Callable[..., float],
+        *,
+        greater_is_better: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(score_func, 1 if greater_is_better else -1, kwargs, "predict_proba")
+
+    def __repr__(self) -> str:
+        name = getattr(self._score_func, "__name__", repr(self._score_func))
+        greater = ["greater_is_better=True"] if self._sign > 0 else []
+        settings = [f"{key}={value!r}" for key, value in self._kwargs.items()]
+        return f"ProbabilityScorer({', '.join([name, *greater, *settings])})"
+
+    def _score(
+        self, method_caller: Any, estimator: Any, X: Any, y_true: ArrayLike, **kwargs: Any
+    ) -> float:
+        self._warn_overlap(
+            message="These arguments are set in the scorer and were passed as metadata too; the "
+            "metadata count.",
+            kwargs=kwargs,
+        )
+        y_proba = read_probabilities(estimator, X)
+        arguments = {"labels": estimator.classes_} | self._kwargs | kwargs
+        return self._sign * self._score_func(y_true, y_proba, **arguments)
+
+
+def log_loss(
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+) -> float:
+    """scikit-learn's log loss, of the probability each row gives to its true class.
+
+    Given all columns, scikit-learn would warn of sums that are one to three decimals only.
+    """
+    checked = check_predictions(y_true, y_proba, sample_weight=sample_weight, labels=labels)
+    of_true_class = checked.proba[np.arange(len(checked.y_index)), checked.y_index]
+    return metrics.log_loss(
+        np.ones(len(of_true_class)), of_true_class, sample_weight=checked.weight, labels=[0, 1]
+    )
+
+
+ece_scorer = ProbabilityScorer(expected_calibration_error)
+brier_scorer = ProbabilityScorer(brier_score)
+log_loss_scorer = ProbabilityScorer(log_loss)
+
+_SCORERS = {
+    "brier": brier_scorer,
+    "ece": ece_scorer,
+    "log_loss": log_loss_scorer,
+    "neg_expected_calibration_error": ece_scorer,
+}
+
+
+def get_scorer(scoring: str | Callable | None) -> Callable | None:
+    """Scorer of a name, skcalib's or scikit-learn's.
+
+    "ece" (or "neg_expected_calibration_error"), "brier" and "log_loss" are `ece_scorer`,
+    `brier_scorer` and `log_loss_scorer`. Every other name is scikit-learn's: "neg_brier_score" and
+    "neg_log_loss" stay its own scorers, which fail on a fold that lacks a class.
+
+    Parameters
+    ----------
+    scoring : str, callable or None
+        The name. A callable or None is returned as it is.
+
+    Returns
+    -------
+    scorer : callable
+        A copy of the scorer, to be called as ``scorer(estimator, X, y)``; greater is better.
+
+    Raises
+    ------
+    ValueError
+        If no scorer has that name.
+
+    Examples
+    --------
+    >>> from skcalib.metrics import get_scorer
+    >>> get_scorer("ece")
+    ProbabilityScorer(expected_calibration_error)
+    """
+    if isinstance(scoring, str) and scoring in _SCORERS:
+        return copy.deepcopy(_SCORERS[scoring])
+    try:
+        return metrics.get_scorer(scoring)
+    except ValueError as error:
+        raise ValueError(
+            f"scoring must be one of {sorted(_SCORERS)}, a name from "
+            f"sklearn.metrics.get_scorer_names(), or a callable, got {scoring!r}."
+        ) from error
+
+
+def get_scorer_names() -> list[str]:
+    """Names that :func:`get_scorer` knows, skcalib's and scikit-learn's, sorted.
+
+    Returns
+    -------
+    names : list of str
+        The names.
+
+    Examples
+    --------
+    >>> from skcalib.metrics import get_scorer_names
+    >>> [name for name in get_scorer_names() if name in ("ece", "log_loss", "neg_log_loss")]
+    ['ece', 'log_loss', 'neg_log_loss']
+    """
+    return sorted([*_SCORERS, *metrics.get_scorer_names()])

@@ -1,0 +1,327 @@
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from metric_oracles import brier_score as brier_oracle, calibration_error as ece_oracle
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.datasets import make_classification
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, brier_score_loss, make_scorer
+from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_score, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skcalib.metrics import (
+    ProbabilityScorer,
+    brier_score,
+    brier_scorer,
+    calibration_error,
+    ece_scorer,
+    expected_calibration_error,
+    get_scorer,
+    get_scorer_names,
+    log_loss_scorer,
+)
+from skcalib.metrics._scorers import log_loss
+
+SCORERS = {"ece": ece_scorer, "brier": brier_scorer, "log_loss": log_loss_scorer}
+every_scorer = pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
+
+
+def problem(n_classes=3):
+    X, y = make_classification(
+        200, n_informative=5, n_classes=n_classes, flip_y=0.2, random_state=n_classes
+    )
+    return X, np.array(["ant", "bee", "cat"])[y]
+
+
+def log_loss_oracle(y, proba, sample_weight=None):
+    return np.average(-np.log(proba[np.arange(len(y)), y]), weights=sample_weight)
+
+
+def brier_as_published(y, proba, sample_weight=None):
+    return brier_oracle(y, proba, sample_weight) / (2 if proba.shape[1] == 2 else 1)
+
+
+def ece(y, proba, sample_weight=None):
+    return ece_oracle(y, proba, n_bins=15, sample_weight=sample_weight)
+
+
+ORACLES = {"ece": ece, "brier": brier_as_published, "log_loss": log_loss_oracle}
+
+
+class Served(ClassifierMixin, BaseEstimator):
+    """A classifier whose X are its probabilities."""
+
+    def __init__(self, classes=("a", "b")):
+        self.classes = classes
+
+    def fit(self, X, y):
+        self.classes_ = np.array(self.classes)
+        return self
+
+    def predict_proba(self, X):
+        return np.asarray(X)
+
+
+@pytest.mark.parametrize("name", SCORERS)
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_score_is_the_negative_of_the_metric(name, n_classes, weighted):
+    X, y = problem(n_classes)
+    model = LogisticRegression().fit(X[:100], y[:100])
+    weight = {"sample_weight": np.arange(100) % 4} if weighted else {}
+    score = SCORERS[name](model, X[100:], y[100:], **weight)
+    index = np.searchsorted(model.classes_, y[100:])
+    expected = -ORACLES[name](index, model.predict_proba(X[100:]), *weight.values())
+    assert score == pytest.approx(expected, abs=1e-12)
+    assert type(score) is float
+
+
+@every_scorer
+def test_a_fold_that_lacks_a_class_is_scored(scorer):
+    X, y = problem()
+    folds = PredefinedSplit(np.where(y == "cat", -1, np.arange(200) % 2))
+    scores = cross_val_score(LogisticRegression(), X, y, cv=folds, scoring=scorer)
+    assert np.isfinite(scores).all()
+    assert (scores < 0).all()
+
+
+def test_binary_metrics_see_both_columns():
+    # Confidence .8, wrong: |.8 - 0|.
+    model = Served().fit(None, None)
+    assert ece_scorer(model, [[0.8, 0.2]], ["b"]) == -0.8
+    with pytest.raises(ValueError, match=r"rows sum to one .*, got a sum of 0\.9 in row 0"):
+        ece_scorer(model, [[0.8, 0.1]], ["b"])
+
+
+@every_scorer
+def test_a_model_that_returns_no_probabilities_is_refused(scorer):
+    model = Served().fit(None, None)
+    for row in ([np.nan, 0.5], [1.2, -0.2]):
+        with pytest.raises(ValueError, match="probabilities between 0 and 1"):
+            scorer(model, [row], ["b"])
+
+
+class Guess(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+@every_scorer
+def test_a_model_without_probabilities_is_refused(scorer):
+    X, y = problem()
+    with pytest.raises(TypeError, match="'predict_proba', but Guess has no such method"):
+        scorer(Guess().fit(X, y), X, y)
+
+
+def test_probabilities_of_three_decimals_are_scored_without_a_warning():
+    model = Served(("a", "b", "c")).fit(None, None)
+    proba = np.array([[0.333, 0.333, 0.333]])
+    assert log_loss_scorer(model, proba, ["a"]) == pytest.approx(np.log(0.333))
+    assert log_loss_scorer(model, proba.astype(np.float32), ["a"]) == pytest.approx(np.log(0.333))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_log_loss_of_an_impossible_event_is_finite_and_scikit_learns(dtype):
+    model = Served(("a", "b", "c")).fit(None, None)
+    proba = np.array([[1, 0, 0], [0.2, 0.5, 0.3], [0, 0, 1]], dtype=dtype)
+    labels = ["b", "a", "c"]
+    expected = sklearn.metrics.get_scorer("neg_log_loss")(model, proba, labels)
+    assert log_loss_scorer(model, proba, labels) == pytest.approx(expected, rel=1e-6)
+
+
+@every_scorer
+def test_a_pipeline_a_search_and_a_data_frame_are_scored(scorer):
+    X, y = problem()
+    frame = pd.DataFrame(X).rename(columns="x{}".format)
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    search = GridSearchCV(
+        model, {"logisticregression__C": [1e-3, 1]}, scoring=scorer, cv=3, error_score="raise"
+    )
+    search.fit(frame, pd.Series(y))
+    assert search.best_score_ == search.cv_results_["mean_test_score"].max()
+    expected = scorer(search.best_estimator_, frame, y)
+    assert search.score(frame, y) == scorer(search, frame, y) == expected
+
+
+def test_a_search_prefers_the_smaller_error():
+    X, y = problem(2)
+    search = GridSearchCV(LogisticRegression(), {"C": [1e-6, 1]}, scoring=brier_scorer)
+    assert search.fit(X, y).best_params_ == {"C": 1}
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_several_scorers_in_one_dict_give_what_each_gives_alone(n_classes):
+    X, y = problem(n_classes)
+    scoring = {
+        # Comes first and asks for the other column, which scikit-learn keeps for those after it.
+        "first class": make_scorer(
+            first_class_brier, response_method="predict_proba", pos_label="ant"
+        ),
+        "accuracy": "accuracy",
+        "neg_log_loss": "neg_log_loss",
+        **SCORERS,
+    }
+    if n_classes == 3:
+        del scoring["first class"]
+    together = cross_validate(LogisticRegression(), X, y, cv=3, scoring=scoring)
+    for name, scorer in SCORERS.items():
+        alone = cross_val_score(LogisticRegression(), X, y, cv=3, scoring=scorer)
+        np.testing.assert_array_equal(together[f"test_{name}"], alone)
+    if n_classes == 3:
+        np.testing.assert_allclose(
+            together["test_log_loss"], together["test_neg_log_loss"], rtol=1e-12
+        )
+
+
+def first_class_brier(y_true, y_proba, pos_label):
+    return brier_score_loss(y_true, y_proba, pos_label=pos_label)
+
+
+@every_scorer
+def test_permutation_importance_takes_scorers(scorer):
+    X, y = problem()
+    model = LogisticRegression().fit(X, y)
+    found = permutation_importance(
+        model, X, y, scoring=scorer, n_repeats=2, random_state=0, sample_weight=np.ones(200)
+    )
+    assert found.importances.shape == (20, 2)
+
+
+@every_scorer
+def test_weights_reach_the_metric_by_metadata_routing(scorer):
+    X, y = problem()
+    weight = np.random.default_rng(0).integers(0, 3, 200)
+    rows = np.repeat(np.arange(200), weight)
+    model = DummyClassifier(strategy="prior")
+    with config_context(enable_metadata_routing=True):
+        asking = copy.deepcopy(scorer).set_score_request(sample_weight=True)
+        scores = cross_val_score(
+            model.set_fit_request(sample_weight=False),
+            X,
+            y,
+            cv=PredefinedSplit(np.arange(200) % 2),
+            scoring=asking,
+            params={"sample_weight": weight},
+        )
+        for fold, score in enumerate(scores):
+            fitted = clone(model).fit(X[np.arange(200) % 2 != fold], y[np.arange(200) % 2 != fold])
+            held_out = rows[rows % 2 == fold]
+            assert score == pytest.approx(scorer(fitted, X[held_out], y[held_out]), abs=1e-12)
+
+
+@every_scorer
+def test_weights_nobody_asked_for_are_refused_as_in_scikit_learn(scorer):
+    X, y = problem()
+    with (
+        config_context(enable_metadata_routing=True),
+        pytest.raises((UnsetMetadataPassedError, TypeError), match="sample_weight"),
+    ):
+        cross_val_score(
+            DummyClassifier().set_fit_request(sample_weight=False),
+            X,
+            y,
+            scoring=copy.deepcopy(scorer),
+            params={"sample_weight": np.ones(200)},
+        )
+
+
+@every_scorer
+def test_a_scorer_survives_copies_and_pickles(scorer):
+    X, y = problem()
+    model = LogisticRegression().fit(X, y)
+    for twin in (pickle.loads(pickle.dumps(scorer)), copy.deepcopy(scorer)):
+        assert twin(model, X, y) == scorer(model, X, y)
+    search = clone(GridSearchCV(model, {"C": [1]}, scoring=scorer))
+    assert search.fit(X, y).score(X, y) == scorer(search.best_estimator_, X, y)
+
+
+def test_a_scorer_of_your_own_settings():
+    X, y = problem()
+    model = LogisticRegression().fit(X, y)
+    scorer = ProbabilityScorer(calibration_error, norm=2, strategy="quantile")
+    expected = -ece_oracle(
+        np.searchsorted(model.classes_, y),
+        model.predict_proba(X),
+        norm=2,
+        strategy="quantile",
+        n_bins=15,
+    )
+    assert scorer(model, X, y) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_greater_value_may_be_better():
+    model = Served().fit(None, None)
+    scorer = ProbabilityScorer(hit_rate, greater_is_better=True)
+    assert scorer(model, [[0.8, 0.2], [0.7, 0.3]], ["a", "b"]) == 0.5
+
+
+def hit_rate(y_true, y_proba, *, labels):
+    return accuracy_score(y_true, np.take(labels, y_proba.argmax(axis=1)))
+
+
+def test_a_scorer_is_shown_as_it_is_written():
+    assert repr(ece_scorer) == "ProbabilityScorer(expected_calibration_error)"
+    assert repr(log_loss_scorer) == "ProbabilityScorer(log_loss)"
+    scorer = ProbabilityScorer(hit_rate, greater_is_better=True, kind="class")
+    assert repr(scorer) == "ProbabilityScorer(hit_rate, greater_is_better=True, kind='class')"
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("ece", expected_calibration_error),
+        ("neg_expected_calibration_error", expected_calibration_error),
+        ("brier", brier_score),
+        ("log_loss", log_loss),
+    ],
+)
+def test_our_names_give_our_scorers(name, metric):
+    X, y = problem()
+    model = LogisticRegression().fit(X, y)
+    assert get_scorer(name)(model, X, y) == -metric(y, model.predict_proba(X))
+
+
+def test_a_scorer_got_by_name_is_a_copy():
+    with config_context(enable_metadata_routing=True):
+        get_scorer("ece").set_score_request(sample_weight=True)
+    assert not hasattr(ece_scorer, "_metadata_request")
+    assert get_scorer("ece") is not get_scorer("ece")
+
+
+def test_other_names_are_scikit_learns():
+    for name in ("neg_brier_score", "neg_log_loss", "accuracy"):
+        assert repr(get_scorer(name)) == repr(sklearn.metrics.get_scorer(name))
+
+
+def test_a_callable_or_none_is_returned_as_it_is():
+    assert get_scorer(ece_scorer) is ece_scorer
+    assert get_scorer(hit_rate) is hit_rate
+    assert get_scorer(None) is None
+
+
+@pytest.mark.parametrize("unknown", ["neg_ece", 3])
+def test_an_unknown_name_is_answered_with_the_names_there_are(unknown):
+    message = rf"scoring must be one of \['brier', 'ece', .*\], .* callable, got {unknown!r}"
+    with pytest.raises(ValueError, match=message):
+        get_scorer(unknown)
+
+
+def test_the_names_are_ours_and_scikit_learns_and_none_is_both():
+    names = get_scorer_names()
+    ours = {"ece", "neg_expected_calibration_error", "brier", "log_loss"}
+    assert set(names) == ours | set(sklearn.metrics.get_scorer_names())
+    assert names == sorted(set(names))
+    assert all(callable(get_scorer(name)) for name in names)
