@@ -4,9 +4,15 @@ Served is `q_k ~ (p_k + c)^(1/T)`, that is the softmax of `z / T` with `z = log(
 `c = e^s / K`. An exact zero of a forest is an estimate from few trees, not a fact, and any
 small constant put in its place decides the temperature; so the constant is fitted too.
 
-The objective is `J(u, s) = sum w NLL + alpha u^2 / 2 + (s + 2)^2 / 8`, `u = -log T`: a Gaussian
-prior on s of mean -2 and standard deviation 2. With `beta = e^u`, `r = c / (p + c)` = dz/ds,
-and q the softmax of a row, its loss has the derivatives
+The objective is `J(u, s) = sum w NLL + alpha u^2 / 2 + (s - m)^2 / 8`, `u = -log T`: a Gaussian
+prior on s of standard deviation 2 around m, which says that c is of the order of the grain d of
+the probabilities, `m = log(K d) + 2`, within [-6, 0]. Votes of 50 trees come in steps of 1/50 and
+need a c of that order; a network's probabilities have no grain and need next to none. d is the
+lower decile over rows of each row's smallest positive probability. A fixed mean of -2 lost 2 %
+more log loss on networks and boosted trees, 1 % more on forests and neighbours, at 60 rows.
+
+With `beta = e^u`, `r = c / (p + c)` = dz/ds, and q the softmax of a row, its loss has the
+derivatives
 
     u:  beta (E_q z - z_y)              uu:  beta^2 Var_q z + beta (E_q z - z_y)
     s:  beta (E_q r - r_y)              ss:  beta^2 Var_q r + beta (E_q r(1-r) - r_y(1-r_y))
@@ -23,8 +29,10 @@ from skcalib._kernels._moments import log_loss_sum
 from skcalib._kernels._solve import Expansion, minimize_newton
 from skcalib._kernels._temperature import TemperatureFit, scattered_rows
 
-_PRIOR_MEAN, _PRIOR_PRECISION = -2.0, 0.25
-_START = np.array([0.0, -3.0])
+_PRIOR_PRECISION = 0.25
+_PRIOR_MEAN_RANGE = -6.0, 0.0
+_PRIOR_MEAN_ABOVE_GRAIN = 2.0
+_GRAIN_QUANTILE = 0.1
 _BOUNDS = np.array([[-5.0, 5.0], [-20.0, 8.0]])  # of u and of s
 
 # Share of the weight of rows; the prior counts as one more row.
@@ -67,14 +75,15 @@ def fit_smoothing(
         nothing = TemperatureFit(np.nan, np.nan, 0, np.nan, np.nan, False, False, finite=False)
         return SmoothingFit(nothing, np.nan)
 
-    start = _START
+    prior = _Prior(alpha, _prior_mean(values, weight, is_log))
+    start = np.array([0.0, prior.mean])
     index = scattered_rows(*values.shape)
     if index is not None:
         rows = values[index], y_index[index], None if weight is None else weight[index]
-        start, _, _ = _minimize(*rows, alpha, is_log, _START)
-    (u, s), at, n_iter = _minimize(values, y_index, weight, alpha, is_log, start)
+        start, _, _ = _minimize(*rows, prior, is_log, start)
+    (u, s), at, n_iter = _minimize(values, y_index, weight, prior, is_log, start)
     sums = _sums(values, y_index, weight, u, s, is_log)
-    standard_error = _standard_error(sums, at.hessian, alpha)
+    standard_error = _standard_error(sums, at.hessian, prior)
     # Without a prior the loss of perfect rows is flat long before a bound.
     flat = alpha == 0 and standard_error > _BOUNDS[0, 1]
     temperature = TemperatureFit(
@@ -90,24 +99,44 @@ def fit_smoothing(
     return SmoothingFit(temperature, float(np.exp(s)) / values.shape[1])
 
 
+class _Prior(NamedTuple):
+    alpha: float  # precision of u, around 0
+    mean: float  # of s
+
+    @property
+    def precision(self) -> NDArray:
+        return np.diag([self.alpha, _PRIOR_PRECISION])
+
+
+def _prior_mean(values: NDArray, weight: NDArray | None, is_log: bool) -> float:
+    """Where s is expected: a little above the grain of the probabilities."""
+    smallest = np.empty(len(values))
+    with np.errstate(all="ignore"):
+        for rows in row_blocks(*values.shape):
+            p = values[rows].astype(np.float64)
+            p = np.exp(p) if is_log else p
+            smallest[rows] = np.where(p > 0, p, 1).min(axis=1)
+        grain = np.quantile(smallest, _GRAIN_QUANTILE, weights=weight, method="inverted_cdf")
+        mean = np.log(values.shape[1] * grain) + _PRIOR_MEAN_ABOVE_GRAIN
+    return float(np.clip(mean, *_PRIOR_MEAN_RANGE))
+
+
 def _minimize(
     values: NDArray,
     y_index: NDArray,
     weight: NDArray | None,
-    alpha: float,
+    prior: _Prior,
     is_log: bool,
     start: NDArray,
 ) -> tuple[NDArray, Expansion, int]:
-    prior = np.diag([alpha, _PRIOR_PRECISION])
-
     def evaluate(x: NDArray) -> Expansion:
         sums = _sums(values, y_index, weight, x[0], x[1], is_log)
-        deviation = x - [0, _PRIOR_MEAN]
+        deviation = x - [0, prior.mean]
         return Expansion(
-            value=sums.loss + deviation @ prior @ deviation / 2,
-            gradient=sums.gradient + prior @ deviation,
-            hessian=sums.hessian + prior,
-            positive=sums.positive + prior,
+            value=sums.loss + deviation @ prior.precision @ deviation / 2,
+            gradient=sums.gradient + prior.precision @ deviation,
+            hessian=sums.hessian + prior.precision,
+            positive=sums.positive + prior.precision,
         )
 
     total_weight = len(y_index) if weight is None else weight.sum()
@@ -181,11 +210,11 @@ def _row_terms(z: NDArray, label: NDArray, beta: float, offset: float) -> NDArra
     )
 
 
-def _standard_error(sums: _Sums, hessian: NDArray, alpha: float) -> float:
+def _standard_error(sums: _Sums, hessian: NDArray, prior: _Prior) -> float:
     """Standard error of u: the larger of sandwich and inverse curvature, s fitted alongside."""
     if np.linalg.eigvalsh(hessian)[0] <= 0:
         return np.inf
     inverse = np.linalg.inv(hessian)
     n = sums.weight
-    meat = (n / (n - 1) if n > 2 else 1.0) * sums.outer + np.diag([alpha, _PRIOR_PRECISION])
+    meat = (n / (n - 1) if n > 2 else 1.0) * sums.outer + prior.precision
     return float(np.sqrt(max((inverse @ meat @ inverse)[0, 0], inverse[0, 0])))

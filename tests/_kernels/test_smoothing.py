@@ -15,12 +15,23 @@ def forest_like(seed, n, n_classes, n_trees):
     return votes / n_trees, y
 
 
-def objective(x, p, y, weight, alpha):
+def expected_s(p, weight):
+    """log(K d) + 2 in [-6, 0], d the value at which sorted smallest shares reach a tenth."""
+    smallest = [min(share for share in row if share > 0) for row in p.tolist()]
+    reached, total = 0.0, sum(weight)
+    for d, w in sorted(zip(smallest, weight, strict=True)):
+        reached += w
+        if reached >= total / 10:
+            return min(max(np.log(p.shape[1] * d) + 2, -6), 0)
+
+
+def objective(x, p, y, weight, alpha, m=None):
     """J(u, s) as the module's docstring has it, written out plainly."""
     u, s = x
+    m = expected_s(p, weight) if m is None else m
     z = np.exp(u) * np.log(p + np.exp(s) / p.shape[1])
     loss = logsumexp(z, axis=1) - z[np.arange(len(y)), y]
-    return (weight * loss).sum() + alpha * u**2 / 2 + (s + 2) ** 2 / 8
+    return (weight * loss).sum() + alpha * u**2 / 2 + (s - m) ** 2 / 8
 
 
 @pytest.mark.parametrize("n_classes", [2, 5, 40])
@@ -63,8 +74,8 @@ def test_the_standard_error_is_that_of_numerical_derivatives():
         [
             [
                 sum(
-                    a * objective(at + a * step[i], p[[row]], y[[row]], one[[row]], 0.0)
-                    - a * (at + a * step[i] + [0, 2])[1] ** 2 / 8
+                    a * objective(at + a * step[i], p[[row]], y[[row]], one[[row]], 0.0, m=0)
+                    - a * (at + a * step[i])[1] ** 2 / 8
                     for a in (1, -1)
                 )
                 / 2e-4
@@ -77,6 +88,12 @@ def test_the_standard_error_is_that_of_numerical_derivatives():
     meat = 80 / 79 * scores.T @ scores + np.diag([alpha, 1 / 4])
     variance = max((inverse @ meat @ inverse)[0, 0], inverse[0, 0])
     assert fit.standard_error == pytest.approx(np.sqrt(variance), rel=1e-4)
+
+
+def test_coarse_votes_are_smoothed_more_than_fine_ones():
+    coarse, fine = (forest_like(0, 40, 4, n_trees) for n_trees in (5, 500))
+    offsets = [fit_smoothing(p, y, None, 1.0, is_log=False).offset for p, y in (coarse, fine)]
+    assert offsets[0] > 5 * offsets[1]
 
 
 def test_log_probabilities_give_the_fit_of_probabilities():
