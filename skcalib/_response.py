@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from skcalib._kernels._blocks import Logits, SmoothedProbabilities, Source, row_blocks
 from skcalib._validation import (
@@ -135,6 +136,7 @@ def score_columns(output: ArrayLike, method: str, name: str) -> NDArray:
 def read_probabilities(estimator: Any, X: Any) -> NDArray:
     """Checked `predict_proba` of a fitted estimator, (n, K) in the order of its `classes_`."""
     choose_method(estimator, "predict_proba")
+    check_is_fitted(estimator)
     return read_scores(estimator, X, "predict_proba", np.asarray(estimator.classes_)).values
 
 
