@@ -16,6 +16,8 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 default_role = "literal"
+# Methods inherited from scikit-learn refer to its own user guide.
+suppress_warnings = ["ref.ref"]
 
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False}

@@ -161,7 +161,7 @@ class SigmoidCalibration(BaseCalibrator):
         The method whose output is read.
     n_features_in_ : int
         Number of features, if the estimator says it; of columns of X without an estimator.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if they all are strings.
 
     See Also
@@ -300,7 +300,7 @@ class IsotonicCalibration(BaseCalibrator):
         The method whose output is read.
     n_features_in_ : int
         Number of features, if the estimator says it; of columns of X without an estimator.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if they all are strings.
 
     See Also

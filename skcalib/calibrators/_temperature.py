@@ -152,7 +152,7 @@ class TemperatureScaling(BaseCalibrator):
         The method whose output is read.
     n_features_in_ : int
         Number of features, if the estimator says it; of columns of X without an estimator.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if they all are strings.
 
     Raises
