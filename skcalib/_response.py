@@ -98,7 +98,12 @@ def read_scores(estimator: Any, X: Any, method: str, classes: NDArray) -> Scores
     name = f"the {method} of {type(estimator).__name__}"
     known = np.asarray(estimator.classes_)
     _refuse_pairwise_scores(estimator, method, len(known))
-    values = score_columns(getattr(estimator, method)(X), method, name)
+    output = getattr(estimator, method)(X)
+    if len(known) == 1:  # certain of its one class, however it says so
+        certain = 1.0 if method == "predict_proba" else 0.0
+        values = np.full((len(output), 1), certain)
+    else:
+        values = score_columns(output, method, name)
     if values.shape[1] != len(known):
         raise ValueError(
             f"{name} must have one column per class, {len(known)}, got {values.shape[1]}. A "
@@ -136,7 +141,8 @@ def score_columns(output: ArrayLike, method: str, name: str) -> NDArray:
 def read_probabilities(estimator: Any, X: Any) -> NDArray:
     """Checked `predict_proba` of a fitted estimator, (n, K) in the order of its `classes_`."""
     choose_method(estimator, "predict_proba")
-    check_is_fitted(estimator)
+    if not hasattr(estimator, "classes_"):
+        check_is_fitted(estimator)
     return read_scores(estimator, X, "predict_proba", np.asarray(estimator.classes_)).values
 
 

@@ -176,6 +176,13 @@ def check_weights(sample_weight: ArrayLike | None, n_rows: int) -> NDArray | Non
         )
     if not weight.any():
         raise ValueError("sample_weight is zero for every row: at least one must count.")
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not np.finfo(np.float64).tiny <= total < np.inf:
+        raise ValueError(
+            f"sample_weight must have a sum between 2.3e-308 and 1.7e308, got {total}: multiply "
+            "the weights by a constant."
+        )
     return weight
 
 

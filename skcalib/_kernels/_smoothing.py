@@ -27,7 +27,16 @@ from numpy.typing import NDArray
 from skcalib._kernels._blocks import SmoothedProbabilities, block_buffer, row_blocks, row_dot
 from skcalib._kernels._moments import log_loss_sum
 from skcalib._kernels._solve import Expansion, minimize_newton
-from skcalib._kernels._temperature import TemperatureFit, scattered_rows
+from skcalib._kernels._temperature import (
+    CONSTANT,
+    NO_FIT,
+    OUT_OF_RANGE,
+    PERFECT,
+    UNINFORMATIVE,
+    TemperatureFit,
+    likelihood_obstacle,
+    scattered_rows,
+)
 
 _PRIOR_PRECISION = 0.25
 _PRIOR_MEAN_RANGE = -6.0, 0.0
@@ -65,6 +74,7 @@ def smoothing_of(offset: float, n_classes: int) -> float:
     return offset * n_classes / (1 + offset * n_classes)
 
 
+@np.errstate(all="ignore")
 def fit_smoothing(
     values: NDArray, y_index: NDArray, weight: NDArray | None, alpha: float, *, is_log: bool
 ) -> SmoothingFit:
@@ -72,8 +82,7 @@ def fit_smoothing(
     unsmoothed = SmoothedProbabilities(values, 0.0, is_log)
     loss_before = log_loss_sum(unsmoothed, y_index, weight, 1.0, np.float64)
     if not np.isfinite(loss_before):
-        nothing = TemperatureFit(np.nan, np.nan, 0, np.nan, np.nan, False, False, finite=False)
-        return SmoothingFit(nothing, np.nan)
+        return SmoothingFit(NO_FIT, np.nan)
 
     prior = _Prior(alpha, _prior_mean(values, weight, is_log))
     start = np.array([0.0, prior.mean])
@@ -84,17 +93,19 @@ def fit_smoothing(
     (u, s), at, n_iter = _minimize(values, y_index, weight, prior, is_log, start)
     sums = _sums(values, y_index, weight, u, s, is_log)
     standard_error = _standard_error(sums, at.hessian, prior)
+    obstacle = OUT_OF_RANGE if np.abs(u) >= _BOUNDS[0, 1] else None
     # Without a prior the loss of perfect rows is flat long before a bound.
-    flat = alpha == 0 and standard_error > _BOUNDS[0, 1]
+    if alpha == 0 and (obstacle or standard_error > _BOUNDS[0, 1]):
+        obstacle = likelihood_obstacle(unsmoothed, y_index, weight)
+        obstacle = obstacle or (PERFECT if u > 0 else UNINFORMATIVE)
+        u = 0.0 if obstacle == CONSTANT else u
     temperature = TemperatureFit(
         log_beta=float(u),
         standard_error=standard_error,
         n_iter=n_iter + 1,
         loss_before=loss_before / sums.weight,
         loss_after=sums.loss / sums.weight,
-        at_bound=bool(np.abs(u) >= _BOUNDS[0, 1] or flat),
-        constant=False,
-        finite=bool(np.isfinite(sums.loss)),
+        obstacle=obstacle,
     )
     return SmoothingFit(temperature, float(np.exp(s)) / values.shape[1])
 

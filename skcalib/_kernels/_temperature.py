@@ -29,6 +29,14 @@ _FEW_ROWS = 200
 _STEP_TOLERANCE = {np.dtype(np.float64): 1e-5, np.dtype(np.float32): 3e-4}
 
 
+# What keeps rows from determining T, and how far log_beta goes then.
+CONSTANT = "constant"  # no row's loss depends on T
+PERFECT = "perfect"  # every label has its row's largest score: T = 0 is best
+UNINFORMATIVE = "uninformative"  # no T does better than equal probabilities: T = inf is best
+OUT_OF_RANGE = "out of range"  # the best T lies beyond the bounds
+_LOG_BETA_OF = {CONSTANT: 0.0, PERFECT: LOG_BETA_BOUND, UNINFORMATIVE: -LOG_BETA_BOUND}
+
+
 class TemperatureFit(NamedTuple):
     """What a fit of one temperature found."""
 
@@ -37,11 +45,18 @@ class TemperatureFit(NamedTuple):
     n_iter: int  # passes over all rows
     loss_before: float  # weighted mean log loss at T = 1
     loss_after: float
-    at_bound: bool  # the rows ask for T = 0 or T = inf, and log_beta went as far as it may
-    constant: bool  # the rows' scores do not depend on T
-    finite: bool  # False: a row has no log loss; the other figures mean nothing
+    obstacle: str | None  # why the rows do not determine T, one of the names above
+
+    @property
+    def finite(self) -> bool:
+        """False if a row has no log loss: then the figures mean nothing."""
+        return bool(np.isfinite(self.loss_before) and np.isfinite(self.loss_after))
 
 
+NO_FIT = TemperatureFit(np.nan, np.nan, 0, np.nan, np.nan, None)
+
+
+@np.errstate(all="ignore")
 def fit_temperature(
     source: Source, y_index: NDArray, weight: NDArray | None, alpha: float
 ) -> TemperatureFit:
@@ -56,20 +71,18 @@ def fit_temperature(
     """
     objective = _Objective(source, y_index, weight, alpha)
     loss_before = log_loss_sum(source, y_index, weight, 1.0, objective.dtype)
-    constant = False
     if not np.isfinite(loss_before):
-        return TemperatureFit(np.nan, np.nan, 0, np.nan, np.nan, False, False, finite=False)
-    if alpha == 0:
-        edges = _likelihood_edges(objective)
-        constant, u = edges.constant, _log_beta_at_edge(edges)
-        if u is None:
-            u = _minimize_from_sample(objective)
-        else:
-            objective(u)
-    elif objective.total_weight < _FEW_ROWS:
+        return NO_FIT
+    obstacle = likelihood_obstacle(*objective.rows) if alpha == 0 else None
+    if obstacle is not None:
+        u = _LOG_BETA_OF[obstacle]
+        objective(u)
+    elif alpha > 0 and objective.total_weight < _FEW_ROWS:
         u = _minimize_from_both_ends(objective)
     else:
         u = _minimize_from_sample(objective)
+    if obstacle is None and abs(u) >= LOG_BETA_BOUND:
+        obstacle = OUT_OF_RANGE
     moments, beta, distance = objective.moments, np.exp(objective.u), np.exp(u - objective.u) - 1
     return TemperatureFit(
         log_beta=u,
@@ -77,9 +90,7 @@ def fit_temperature(
         n_iter=objective.n_passes,
         loss_before=loss_before / moments.weight,
         loss_after=_loss_nearby(moments, beta * distance) / moments.weight,
-        at_bound=abs(u) >= LOG_BETA_BOUND,
-        constant=constant,
-        finite=moments.finite,
+        obstacle=obstacle,
     )
 
 
@@ -96,14 +107,13 @@ class _Objective:
         self.dtype = np.dtype(np.float64) if _size(source) <= BLOCK_ELEMENTS else source.dtype
         self.n_passes = 0
 
-    def rows_at(self, index: NDArray) -> tuple[Source, NDArray, NDArray | None]:
-        source, y_index, weight = self.rows
-        return source.take(index), y_index[index], None if weight is None else weight[index]
-
     def __call__(self, u: float) -> Slope:
         self.u = u
         self.moments = loss_moments(*self.rows, np.exp(u), self.dtype)
         self.n_passes += 1
+        if self.dtype == np.float32 and not np.isfinite(self.moments.skewness):
+            self.dtype = np.dtype(np.float64)  # cubes of scores overflow float32
+            return self(u)
         return self.slope(u)
 
     def slope(self, u: float) -> Slope:
@@ -137,30 +147,35 @@ def _size(source: Source) -> int:
     return source.shape[0] * source.shape[1]
 
 
-def _likelihood_edges(objective: _Objective) -> Edges:
-    """Edges of the log loss, from a sample of the rows where that settles it.
+Rows = tuple[Source, NDArray, NDArray | None]
 
-    A mistake in the sample is a mistake in all rows, so the loss has a minimum at a T above 0.
-    Whether it has one below T = inf the sample says only most likely; the search on all rows
-    ends at the bound where the sample misled.
+
+def likelihood_obstacle(source: Source, y_index: NDArray, weight: NDArray | None) -> str | None:
+    """What keeps the log loss alone from having a minimum, from a sample where that settles it.
+
+    A mistake in the sample is a mistake in all rows, so T = 0 is not best. Whether T = inf is,
+    the sample says only most likely; the search ends at the bound where the sample misled.
     """
-    index = scattered_rows(*objective.rows[0].shape)
-    if index is not None:
-        edges = loss_edges(*objective.rows_at(index))
-        if _log_beta_at_edge(edges) is None:
-            return edges
-    return loss_edges(*objective.rows)
+    rows = source, y_index, weight
+    index = scattered_rows(*source.shape)
+    if index is not None and _obstacle(loss_edges(*_rows_at(rows, index))) is None:
+        return None
+    return _obstacle(loss_edges(*rows))
 
 
-def _log_beta_at_edge(edges: Edges) -> float | None:
-    """Where the log loss alone is least, if that is not inside the bounds."""
+def _obstacle(edges: Edges) -> str | None:
     if edges.constant:
-        return 0.0
+        return CONSTANT
     if edges.slope_at_infinity <= 0:
-        return LOG_BETA_BOUND
+        return PERFECT
     if edges.slope_at_zero >= 0:
-        return -LOG_BETA_BOUND
+        return UNINFORMATIVE
     return None
+
+
+def _rows_at(rows: Rows, index: NDArray) -> Rows:
+    source, y_index, weight = rows
+    return source.take(index), y_index[index], None if weight is None else weight[index]
 
 
 def _minimize_from_sample(objective: _Objective) -> float:
@@ -170,15 +185,17 @@ def _minimize_from_sample(objective: _Objective) -> float:
         return objective.minimize(0.0)
     # A sample may be separable: a prior, even where all rows have none, keeps its minimum in a
     # region from which the search on all rows is short.
-    sample = _Objective(*objective.rows_at(index), max(objective.alpha, 1.0))
+    sample = _Objective(*_rows_at(objective.rows, index), max(objective.alpha, 1.0))
     return objective.minimize(sample.minimize(0.0))
 
 
 def _minimize_from_both_ends(objective: _Objective) -> float:
     """The lower of the minima found from T = 1 and from the maximum of the likelihood."""
-    maximum = _log_beta_at_edge(loss_edges(*objective.rows))
-    if maximum is None:
+    obstacle = _obstacle(loss_edges(*objective.rows))
+    if obstacle is None:
         maximum = _Objective(*objective.rows, 0.0).minimize(0.0)
+    else:
+        maximum = _LOG_BETA_OF[obstacle]
     candidates = {objective.minimize(start) for start in (0.0, maximum)}
     best = min(sorted(candidates), key=objective.value)
     objective(best)
@@ -216,4 +233,5 @@ def _standard_error(moments: Moments, beta: float, alpha: float, second: float) 
     n = moments.weight
     correction = n / (n - 1) if n > 2 else 1.0
     meat = correction * beta**2 * moments.squared_slope + alpha
-    return float(np.sqrt(max(meat / second**2, 1 / second)))
+    error = float(np.sqrt(max(meat / second**2, 1 / second)))
+    return np.inf if np.isnan(error) else error  # squares of scores overflow

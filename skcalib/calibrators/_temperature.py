@@ -10,13 +10,28 @@ from numpy.typing import ArrayLike, NDArray
 from skcalib._kernels._moments import log_loss_sum
 from skcalib._kernels._smoothing import fit_smoothing, offset_of, smoothing_of
 from skcalib._kernels._softmax import log_softmax, softmax
-from skcalib._kernels._temperature import TemperatureFit, fit_temperature
+from skcalib._kernels._temperature import (
+    CONSTANT,
+    OUT_OF_RANGE,
+    PERFECT,
+    UNINFORMATIVE,
+    TemperatureFit,
+    fit_temperature,
+)
 from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions
 from skcalib.calibrators._base import BaseCalibrator, CalibrationMap
 
 # Half the width of a 95 % interval, in standard errors.
 _NORMAL_QUANTILE = 1.959963984540054
+
+_MORE = "Use more calibration rows, or a prior (alpha=1)."
+_OBSTACLES = {
+    CONSTANT: "the scores of every row are equal. Check them, or use a prior (alpha=1).",
+    PERFECT: f"none of them is misclassified. {_MORE}",
+    UNINFORMATIVE: f"their scores say nothing about their labels. {_MORE}",
+    OUT_OF_RANGE: "the best one lies beyond the bounds. Bring the scores to another scale.",
+}
 
 
 @dataclass(frozen=True)
@@ -61,24 +76,13 @@ class TemperatureMap(CalibrationMap):
         }
 
     def convergence_warning(self) -> str | None:
-        """What the calibration rows leave open, if that is all or nothing."""
-        if self.fit.constant:
-            return (
-                "The scores of every calibration row are equal, so every temperature gives the "
-                "same probabilities; temperature_ is 1. Check the scores, or use alpha > 0."
-            )
-        if self.fit.at_bound:
-            why = (
-                "none of them is misclassified"
-                if self.fit.log_beta > 0
-                else "their scores say nothing about their labels"
-            )
-            return (
-                f"The calibration rows do not determine a temperature: {why}. temperature_ went "
-                f"as far as {self.temperature:.3g}. Use more calibration rows, or a prior "
-                "(alpha=1)."
-            )
-        return None
+        """Why the calibration rows do not determine a temperature, and what to do."""
+        if self.fit.obstacle is None:
+            return None
+        return (
+            f"The calibration rows do not determine a temperature: {_OBSTACLES[self.fit.obstacle]} "
+            f"temperature_ is {self.temperature:.3g}."
+        )
 
 
 class TemperatureScaling(BaseCalibrator):

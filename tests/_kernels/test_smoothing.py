@@ -124,14 +124,16 @@ def test_one_zero_more_moves_the_fit_a_little():
     assert fits[0].temperature.log_beta == pytest.approx(fits[1].temperature.log_beta, abs=1e-3)
 
 
-@pytest.mark.parametrize("p", [np.eye(3), np.full((3, 3), 1 / 3)])
-def test_without_a_prior_perfect_or_constant_probabilities_determine_nothing(p):
+@pytest.mark.parametrize(
+    ("p", "obstacle"), [(np.eye(3), "perfect"), (np.full((3, 3), 1 / 3), "constant")]
+)
+def test_without_a_prior_perfect_or_constant_probabilities_determine_nothing(p, obstacle):
     y = np.arange(30) % 3
     fit, offset = fit_smoothing(p[y], y, None, 0.0, is_log=False)
-    assert fit.at_bound
+    assert fit.obstacle == obstacle
     assert fit.standard_error > 5
     assert np.isfinite([fit.log_beta, offset]).all()
-    assert not fit_smoothing(p[y], y, None, 1.0, is_log=False).temperature.at_bound
+    assert fit_smoothing(p[y], y, None, 1.0, is_log=False).temperature.obstacle is None
 
 
 def test_a_bad_row_is_reported():

@@ -122,18 +122,18 @@ def test_without_a_prior_perfect_and_inverted_scores_end_at_the_bounds(flip, bou
     z = np.random.default_rng(0).standard_normal((n, 3)).astype(np.float32)
     y = z.argmin(axis=1) if flip else z.argmax(axis=1)
     fit = fit_temperature(Logits(z), y, None, 0.0)
-    assert fit.at_bound
+    assert fit.obstacle == ("uninformative" if flip else "perfect")
     assert fit.log_beta == bound
     assert fit.standard_error > 10
     prior = fit_temperature(Logits(z), y, None, 1.0)
-    assert not prior.at_bound
+    assert prior.obstacle is None
     assert abs(prior.log_beta) < 20
 
 
 def test_equal_scores_leave_the_temperature_at_one():
     z, y = np.full((20, 4), 7.0), np.arange(20) % 4
     fit = fit_temperature(Logits(z), y, None, 0.0)
-    assert fit.constant
+    assert fit.obstacle == "constant"
     assert (fit.log_beta, fit.standard_error) == (0.0, np.inf)
     assert fit.loss_after == pytest.approx(np.log(4))
     # With a prior the interval is the prior's own.
