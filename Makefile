@@ -18,7 +18,8 @@ doc:
 	python -m sphinx -W --keep-going -b html doc doc/_build/html
 
 bench:
-	python -m benchmarks
+	python -m benchmarks.speed
+	python -m benchmarks.quality
 
 # The tests in a fresh environment without matplotlib: the newest of everything else, or the oldest.
 oldest: PINS = "numpy==2.0.*" "scipy==1.13.*" "scikit-learn==1.6.*" "joblib==1.2.*"

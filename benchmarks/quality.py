@@ -144,17 +144,23 @@ def _print_summary(results: Results, sizes: list[str]) -> None:
         rows = [
             [name, *(_over_sets(results, name, size, summary) for size in sizes)] for name in names
         ]
-        print_table(title, ["", *(f"n = {size}" for size in sizes)], rows)
+        print_table(title, ["", *(_sets_that_have(size, results) for size in sizes)], rows)
+
+
+def _sets_that_have(size: str, results: Results) -> str:
+    tried = sum(size in cells[BASELINE] for cells in results.values())
+    few = "" if tried == len(results) else f" ({tried} of {len(results)} sets)"
+    return f"n = {size}{few}"
 
 
 def _over_sets(results: Results, name: str, size: str, summary: Summary) -> str:
     """A method's summary, with the number of sets it is of where it is not of all."""
     tried = [cells for cells in results.values() if size in cells[BASELINE]]
     usable = [cells for cells in tried if isinstance(cells[name][size], dict)]
-    if not usable:
-        return "-"
-    loss, base = (np.array([c[of][size]["log loss"] for c in usable]) for of in (name, BASELINE))
     few = "" if len(usable) == len(tried) else f" ({len(usable)} of {len(tried)})"
+    if not usable:
+        return f"-{few}"
+    loss, base = (np.array([c[of][size]["log loss"] for c in usable]) for of in (name, BASELINE))
     return f"{summary(loss, base):.3f}{few}"
 
 

@@ -44,7 +44,7 @@ SHAPES = (
 QUICK_SHAPES = ((10_000, 10), (100_000, 10), (2_000, 1_000))
 
 EXAMPLES = """examples:
-  python -m benchmarks.speed                              about ten minutes
+  python -m benchmarks.speed                              some twenty minutes
   python -m benchmarks.speed --quick                      under a minute
   python -m benchmarks.speed --shapes 50000x1000 --repeats 9
   python -m benchmarks.speed --only skcalib scikit-learn
@@ -67,7 +67,7 @@ class Results(NamedTuple):
 def main() -> None:
     arguments = _parse_arguments()
     shapes = arguments.shapes or (QUICK_SHAPES if arguments.quick else SHAPES)
-    repeats = arguments.repeats or (3 if arguments.quick else 7)
+    repeats = arguments.repeats or (3 if arguments.quick else 5)
     candidates = methods(arguments.only and ["skcalib", *arguments.only], arguments.family)
     print_conditions()
     with warnings.catch_warnings():
@@ -97,7 +97,8 @@ def _measure(shape: tuple[int, int], candidates: list[Method], repeats: int) -> 
     fits = {name: partial(model.fit, scores, y) for name, (model, scores) in entered.items()}
     with one_thread():
         fit_times = _compare(fits, logits, repeats)
-        fitted = [name for name in fits if not isinstance(fit_times.get(name), str)]
+        absent |= {name: why for name, why in fit_times.items() if isinstance(why, str)}
+        fitted = [name for name in fits if name not in absent]
         serve = {name: partial(entered[name][0].predict_proba, entered[name][1]) for name in fitted}
         traced = [m.name for m in candidates if m.traced and m.name in fitted]
         return Results(
@@ -173,7 +174,7 @@ def _parse_arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--shapes", nargs="+", type=_shape, metavar="NxK", help="rows x classes")
-    parser.add_argument("--repeats", type=int, help="measurements of each method (7)")
+    parser.add_argument("--repeats", type=int, help="measurements of each method (5)")
     parser.add_argument("--quick", action="store_true", help="small shapes, 3 measurements")
     parser.add_argument(
         "--family",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skcalib._kernels._blocks import Logits, SmoothedProbabilities, Source, row_blocks
@@ -96,7 +97,7 @@ def read_scores(estimator: Any, X: Any, method: str, classes: NDArray) -> Scores
     A class the estimator never saw keeps its column: its logit is -inf, its probability 0.
     """
     name = f"the {method} of {type(estimator).__name__}"
-    known = np.asarray(estimator.classes_)
+    known = classes_of(estimator)
     _refuse_pairwise_scores(estimator, method, len(known))
     output = getattr(estimator, method)(X)
     if len(known) == 1:  # certain of its one class, however it says so
@@ -120,14 +121,15 @@ def read_scores(estimator: Any, X: Any, method: str, classes: NDArray) -> Scores
 def score_columns(output: ArrayLike, method: str, name: str) -> NDArray:
     """Output of a response method as (n, K) scores, held against what `method` promises.
 
-    Two classes may come as one column: a decision value d stands for the logits
-    `(-d/2, d/2)`, so that `p = sigmoid(d / T)`; a probability p for `(1 - p, p)`.
+    Two classes may come as one column: a decision value d stands for the logits `(0, d)`, the
+    same as `(-d/2, d/2)` without rounding, so that `p = sigmoid(d / T)`; a probability p for
+    `(1 - p, p)`.
     """
     values = check_numeric(output, name)
     if values.ndim == 1 or values.shape[1] == 1:
         column = values.reshape(len(values))
         if method == "decision_function":
-            return np.stack([-column / 2, column / 2], axis=1)
+            return np.stack([np.zeros_like(column), column], axis=1)
         if method == "predict_log_proba":
             raise ValueError(f"{name} must have one column per class, got shape {values.shape}.")
         values = np.stack([1 - column, column], axis=1)
@@ -141,14 +143,33 @@ def score_columns(output: ArrayLike, method: str, name: str) -> NDArray:
 def read_probabilities(estimator: Any, X: Any) -> NDArray:
     """Checked `predict_proba` of a fitted estimator, (n, K) in the order of its `classes_`."""
     choose_method(estimator, "predict_proba")
+    return read_scores(estimator, X, "predict_proba", classes_of(estimator)).values
+
+
+def classes_of(estimator: Any, *, just_fitted: bool = False) -> NDArray:
+    """`classes_` of a fitted classifier."""
     if not hasattr(estimator, "classes_"):
-        check_is_fitted(estimator)
-    return read_scores(estimator, X, "predict_proba", np.asarray(estimator.classes_)).values
+        model = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+        if not just_fitted:
+            check_is_fitted(model)
+        raise TypeError(
+            f"estimator must be a classifier: {type(model).__name__} has no classes_ after fit."
+        )
+    return np.asarray(estimator.classes_)
 
 
 def _refuse_pairwise_scores(estimator: Any, method: str, n_classes: int) -> None:
     """Three classes have three pairs, so the shape of one-vs-one scores does not give them away."""
-    final = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    final = estimator
+    while True:
+        if hasattr(final, "steps"):
+            final = final.steps[-1][1]
+        elif hasattr(final, "best_estimator_"):
+            final = final.best_estimator_
+        elif isinstance(final, FrozenEstimator):
+            final = final.estimator
+        else:
+            break
     pairwise = getattr(final, "decision_function_shape", None) == "ovo"
     if method == "decision_function" and pairwise and n_classes > 2:
         raise ValueError(

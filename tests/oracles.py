@@ -66,15 +66,29 @@ def log_of(proba, floor):
     return np.log(np.maximum(proba, floor))
 
 
+def expected_smoothing(proba, weight):
+    """Mean of the prior on s = logit(eps): log(K d) + 2 within [-6, 0], d the grain.
+
+    d is the smallest value which at least a tenth of the weight does not exceed, of each row's
+    smallest positive probability.
+    """
+    smallest = np.array([min(p for p in row if p > 0) for row in proba.tolist()])
+    order = np.argsort(smallest)
+    reached = weight[order].cumsum() >= weight.sum() / 10 * (1 - 1e-12)
+    grain = smallest[order][np.argmax(reached)]
+    return float(np.clip(np.log(proba.shape[1] * grain) + 2, -6, 0))
+
+
 def smoothing_objective(proba, y, weight, alpha):
-    """J(u, s) = sum w NLL + alpha u^2 / 2 + (s + 2)^2 / 8 of q ~ (p + e^s / K)^(e^u)."""
+    """J(u, s) = sum w NLL + alpha u^2 / 2 + (s - m)^2 / 8 of q ~ (p + e^s / K)^(e^u)."""
+    w = ones_like_rows(y, weight)
+    mean = expected_smoothing(proba, w)
 
     def objective(x):
         u, s = x
         logits = np.log(proba + np.exp(s) / proba.shape[1])
-        w = ones_like_rows(y, weight)
         loss = w.sum() * mean_log_loss(logits, y, np.exp(-u), w)
-        return loss + alpha * u**2 / 2 + (s + 2) ** 2 / 8
+        return loss + alpha * u**2 / 2 + (s - mean) ** 2 / 8
 
     return objective
 

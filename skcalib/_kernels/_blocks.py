@@ -55,12 +55,8 @@ class Source(Protocol):
     @property
     def dtype(self) -> np.dtype: ...
 
-    def read(self, rows: slice, buffer: NDArray) -> NDArray:
+    def read(self, rows: slice | NDArray, buffer: NDArray) -> NDArray:
         """Logits of `rows`: a view of the source, or `buffer` filled. Never to be written to."""
-        ...
-
-    def take(self, index: NDArray) -> "Source":
-        """The source of these rows alone."""
         ...
 
 
@@ -84,15 +80,12 @@ class Logits:
     def dtype(self) -> np.dtype:
         return result_dtype(self.values.dtype)
 
-    def read(self, rows: slice, buffer: NDArray) -> NDArray:
+    def read(self, rows: slice | NDArray, buffer: NDArray) -> NDArray:
         block = self.values[rows]
         if block.dtype == buffer.dtype and block.flags.c_contiguous and buffer.flags.c_contiguous:
             return block
         np.copyto(buffer, block)
         return buffer
-
-    def take(self, index: NDArray) -> "Logits":
-        return Logits(np.asarray(self.values[index]))
 
 
 @dataclass(frozen=True)
@@ -121,8 +114,10 @@ class SmoothedProbabilities:
     def dtype(self) -> np.dtype:
         return result_dtype(self.values.dtype)
 
-    def read(self, rows: slice, buffer: NDArray) -> NDArray:
+    def read(self, rows: slice | NDArray, buffer: NDArray) -> NDArray:
         np.copyto(buffer, self.values[rows])
+        if not self.is_log:
+            np.maximum(buffer, 0, out=buffer)  # a sum of probabilities may round below 0
         if self.offset > 0:
             if self.is_log:
                 np.exp(buffer, out=buffer)
@@ -132,8 +127,24 @@ class SmoothedProbabilities:
             np.log(buffer, out=buffer)
         return _floor_zeros(buffer)
 
-    def take(self, index: NDArray) -> "SmoothedProbabilities":
-        return SmoothedProbabilities(np.asarray(self.values[index]), self.offset, self.is_log)
+
+@dataclass(frozen=True)
+class RowSubset:
+    """Some rows of a source, gathered block by block."""
+
+    source: Source
+    index: NDArray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.index), self.source.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.source.dtype
+
+    def read(self, rows: slice | NDArray, buffer: NDArray) -> NDArray:
+        return self.source.read(self.index[rows], buffer)
 
 
 def _floor_zeros(log_proba: NDArray) -> NDArray:
@@ -161,18 +172,31 @@ def block_buffer(shape: tuple[int, int], dtype: DTypeLike) -> NDArray:
 
 
 def row_dot(a: NDArray, b: NDArray) -> NDArray:
-    """Sum of `a * b` within each row, as float64 (n,); `b` may be one row for all."""
-    if not a.flags.c_contiguous:
-        return np.einsum("ij,ij->i", a, np.broadcast_to(b, a.shape)).astype(np.float64)
-    total = np.zeros(len(a))
-    for start in range(0, a.shape[1], DOT_COLUMNS):
-        piece = slice(start, start + DOT_COLUMNS)
-        total += np.vecdot(a[:, piece], b[..., piece])
-    return total
+    """Sum of `a * b` within each row, both (n, K), as float64 (n,)."""
+    if a.shape[1] <= FEW_CLASSES:
+        # One class after the other: the order of additions, and so the last bit, does not
+        # depend on how many rows there are.
+        total = a[:, 0] * b[:, 0]
+        product = np.empty_like(total)
+        for k in range(1, a.shape[1]):
+            total += np.multiply(a[:, k], b[:, k], out=product)
+        return total.astype(np.float64)
+    return _vecdot(a, b)
 
 
 def row_sum(a: NDArray) -> NDArray:
-    """Sum within each row, as float64 (n,)."""
-    if not a.flags.c_contiguous:
-        return a.sum(axis=1).astype(np.float64)
-    return row_dot(a, np.ones(a.shape[1], dtype=a.dtype))
+    """Sum within each row of an (n, K) array, as float64 (n,)."""
+    if a.shape[1] <= FEW_CLASSES:
+        total = a[:, 0].copy()
+        for k in range(1, a.shape[1]):
+            total += a[:, k]
+        return total.astype(np.float64)
+    return _vecdot(a, np.ones((1, a.shape[1]), dtype=a.dtype))
+
+
+def _vecdot(a: NDArray, b: NDArray) -> NDArray:
+    total = np.zeros(len(a))
+    for start in range(0, a.shape[1], DOT_COLUMNS):
+        piece = slice(start, start + DOT_COLUMNS)
+        total += np.vecdot(a[:, piece], b[:, piece])
+    return total

@@ -40,6 +40,7 @@ class Moments(NamedTuple):
     curvature: float  # sum w Var_q z, second derivative in beta
     skewness: float  # sum w E_q (z - E_q z)^3, third derivative in beta
     squared_slope: float  # sum w (E_q z - z_y)^2
+    loss_at_one: float  # sum w [lse(z) - z_y], the loss at beta = 1; NaN unless asked for
 
     @property
     def finite(self) -> bool:
@@ -60,6 +61,9 @@ def loss_moments(
     weight: NDArray | None,
     beta: float,
     dtype: DTypeLike | None = None,
+    *,
+    at_one: bool = False,
+    work: "Work | None" = None,
 ) -> Moments:
     """Log loss and its first three derivatives in beta.
 
@@ -70,11 +74,15 @@ def loss_moments(
     weight : ndarray of shape (n,), float64, or None for ones
     beta : float, positive
     dtype : what exponentials are computed in, the source's own by default; sums are float64
+    at_one : whether to sum the loss at beta = 1 too, while the scores are at hand
+    work : what `work_arrays` made for this source, to be used again by many calls
     """
+    work = work_arrays(source, dtype) if work is None else work
     total = np.zeros(len(Moments._fields))
     with quiet_arithmetic(source.shape[1]):
-        for block, label, w, work in _weighted_blocks(source, y_index, weight, dtype):
-            terms = _row_terms(block, label, beta, work)
+        for block, label, w, arrays in _weighted_blocks(source, y_index, weight, work):
+            at_beta_one = _row_losses(block, label, 1.0, arrays) if at_one else None
+            terms = _row_terms(block, label, beta, arrays, at_beta_one)
             total += terms.sum(axis=1) if w is None else terms @ w
     return Moments(*total.tolist())
 
@@ -87,11 +95,11 @@ def log_loss_sum(
     dtype: DTypeLike | None = None,
 ) -> float:
     """Sum of `w [lse(beta z) - beta z_y]` alone, at about half the cost of `loss_moments`."""
+    work = work_arrays(source, dtype)
     total = 0.0
     with quiet_arithmetic(source.shape[1]):
-        for block, label, w, work in _weighted_blocks(source, y_index, weight, dtype):
-            z, s0 = _exponential_sums(block, beta, work)
-            loss = np.log(s0) - beta * _label_scores(z, label)
+        for block, label, w, arrays in _weighted_blocks(source, y_index, weight, work):
+            loss = _row_losses(block, label, beta, arrays)
             total += float(loss.sum() if w is None else loss @ w)
     return total
 
@@ -99,14 +107,18 @@ def log_loss_sum(
 def loss_edges(source: Source, y_index: NDArray, weight: NDArray | None) -> Edges:
     """Whether a beta in (0, inf) minimises the log loss; exact in float64, without an exp."""
     constant, at_zero, at_infinity = True, 0.0, 0.0
+    work = work_arrays(source, np.float64)
     with quiet_arithmetic(source.shape[1]):
-        for block, label, w, _ in _weighted_blocks(source, y_index, weight, np.float64):
-            top = block.max(axis=1)
-            masked = np.isneginf(block)
-            gaps = np.where(masked, 0, top[:, None] - block)
-            label_gap = gaps[np.arange(len(block)), label]
-            mean_gap = gaps.sum(axis=1) / (block.shape[1] - masked.sum(axis=1))
-            constant &= not gaps.any()
+        for block, label, w, _ in _weighted_blocks(source, y_index, weight, work):
+            top, bottom = block.max(axis=1), block.min(axis=1)
+            label_gap = top - _label_scores(block, label)
+            if np.isneginf(bottom).any():
+                gaps = np.where(np.isneginf(block), 0, top[:, None] - block)
+                mean_gap = row_sum(gaps) / np.isfinite(block).sum(axis=1)
+                constant &= not gaps.any()
+            else:
+                mean_gap = top - row_sum(block) / block.shape[1]
+                constant &= bool((top == bottom).all())
             w = np.ones(len(block)) if w is None else w
             at_zero += float(w @ (label_gap - mean_gap))
             at_infinity += float(w @ label_gap)
@@ -116,15 +128,19 @@ def loss_edges(source: Source, y_index: NDArray, weight: NDArray | None) -> Edge
 Work = tuple[NDArray, NDArray]
 
 
+def work_arrays(source: Source, dtype: DTypeLike | None = None) -> Work:
+    """Two block buffers: fresh memory costs a page fault every 4 KiB, so passes share them."""
+    dtype = source.dtype if dtype is None else np.dtype(dtype)
+    return block_buffer(source.shape, dtype), block_buffer(source.shape, dtype)
+
+
 def _weighted_blocks(
-    source: Source, y_index: NDArray, weight: NDArray | None, dtype: DTypeLike | None
+    source: Source, y_index: NDArray, weight: NDArray | None, work: Work
 ) -> Iterator[tuple[NDArray, NDArray, NDArray | None, Work]]:
     """Blocks of logits with labels, weights and two work arrays; rows of weight 0 left out.
 
     The block may lie in the first work array, or be the source's own memory.
     """
-    dtype = source.dtype if dtype is None else dtype
-    work = block_buffer(source.shape, dtype), block_buffer(source.shape, dtype)
     for rows in row_blocks(*source.shape):
         block = source.read(rows, work[0][: rows.stop - rows.start])
         label, w = y_index[rows], None if weight is None else weight[rows]
@@ -161,8 +177,15 @@ def _label_scores(z: NDArray, label: NDArray) -> NDArray:
     return z[np.arange(len(z)), label].astype(np.float64)
 
 
-def _row_terms(block: NDArray, label: NDArray, beta: float, work: Work) -> NDArray:
-    """The six fields of `Moments` for each row, (6, rows)."""
+def _row_losses(block: NDArray, label: NDArray, beta: float, work: Work) -> NDArray:
+    z, s0 = _exponential_sums(block, beta, work)
+    return np.log(s0) - beta * _label_scores(z, label)
+
+
+def _row_terms(
+    block: NDArray, label: NDArray, beta: float, work: Work, loss_at_one: NDArray | None
+) -> NDArray:
+    """The fields of `Moments` for each row, (7, rows)."""
     z, s0 = _exponential_sums(block, beta, work)
     e, z_label = work[1], _label_scores(z, label)
     s1 = row_dot(e, z)
@@ -183,6 +206,7 @@ def _row_terms(block: NDArray, label: NDArray, beta: float, work: Work) -> NDArr
             np.maximum(square - mean**2, 0),
             cube - mean * (3 * square - 2 * mean**2),
             residual**2,
+            np.full(len(z), np.nan) if loss_at_one is None else loss_at_one,
         ]
     )
 

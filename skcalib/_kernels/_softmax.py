@@ -31,7 +31,8 @@ def softmax(source: Source, temperature: Temperature = 1.0, out: NDArray | None 
     with quiet_arithmetic(source.shape[1]):
         for rows, scaled in _scaled_blocks(source, temperature, out):
             np.exp(scaled, out=scaled)
-            np.multiply(scaled, _column(1 / row_sum(scaled), scaled), out=out[rows])
+            np.multiply(scaled, _column(1 / row_sum(scaled), scaled), out=scaled)
+            _deliver(scaled, out, rows)
     return out
 
 
@@ -44,7 +45,8 @@ def log_softmax(
     with quiet_arithmetic(source.shape[1]):
         for rows, scaled in _scaled_blocks(source, temperature, out):
             total = row_sum(np.exp(scaled, out=exponentials[: len(scaled)]))
-            np.subtract(scaled, _column(np.log(total), scaled), out=out[rows])
+            np.subtract(scaled, _column(np.log(total), scaled), out=scaled)
+            _deliver(scaled, out, rows)
     return out
 
 
@@ -65,6 +67,12 @@ def entropy(source: Source, temperature: Temperature = 1.0, out: NDArray | None 
 
 def _output(source: Source, out: NDArray | None) -> NDArray:
     return np.empty(source.shape, dtype=source.dtype) if out is None else out
+
+
+def _deliver(block: NDArray, out: NDArray, rows: slice) -> None:
+    """Copy a finished block to its place, unless it was worked out there."""
+    if not np.may_share_memory(block, out):
+        np.copyto(out[rows], block)
 
 
 def _column(per_row: NDArray, like: NDArray) -> NDArray:

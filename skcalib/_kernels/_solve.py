@@ -16,6 +16,9 @@ _MAX_EVALUATIONS = 200
 _ARMIJO_SHARE = 1e-4
 _MAX_HALVINGS = 30
 
+# Close to the minimum the value no longer shows a descent that the gradient still does.
+_ROUNDING = 1e-13
+
 
 class Slope(NamedTuple):
     """Derivatives of a function of one unknown."""
@@ -124,11 +127,12 @@ def minimize_newton(
             trial = np.clip(x + step, lower, upper)
             there = evaluate(trial)
             n_evaluations += 1
-            if last or there.value <= at.value + _ARMIJO_SHARE * at.gradient @ (trial - x):
+            allowed = _ARMIJO_SHARE * at.gradient @ (trial - x) + _ROUNDING * abs(at.value)
+            if last or there.value <= at.value + allowed:
                 break
             step = step / 2
         else:
-            break  # rounding hides any further descent
+            break
         x, at = trial, there
         if last:
             break

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skcalib._kernels._blocks import BLOCK_ELEMENTS, Source
-from skcalib._kernels._moments import Edges, Moments, log_loss_sum, loss_edges, loss_moments
+from skcalib._kernels._blocks import RowSubset, Source
+from skcalib._kernels._moments import Edges, Moments, loss_edges, loss_moments, work_arrays
 from skcalib._kernels._solve import Slope, minimize_scalar
 
 # The search ends here: T between 1.9e-22 and 5.2e21. Scores times beta stay finite in float32.
@@ -20,6 +20,9 @@ LOG_BETA_BOUND = 50.0
 # A search on scattered rows finds the start of the search on all of them.
 _SAMPLE_ELEMENTS = 2**19
 _SAMPLE_ROWS = 50
+
+# Up to this many scores everything is computed in float64.
+_FEW_SCORES = 2**14
 _SAMPLE_SHARE = 0.25  # a larger share of the rows would not be worth it
 
 # Two minima were seen below this weight of rows only (none in 450 random fits above it).
@@ -70,9 +73,6 @@ def fit_temperature(
     alpha : float, not negative
     """
     objective = _Objective(source, y_index, weight, alpha)
-    loss_before = log_loss_sum(source, y_index, weight, 1.0, objective.dtype)
-    if not np.isfinite(loss_before):
-        return NO_FIT
     obstacle = likelihood_obstacle(*objective.rows) if alpha == 0 else None
     if obstacle is not None:
         u = _LOG_BETA_OF[obstacle]
@@ -83,12 +83,14 @@ def fit_temperature(
         u = _minimize_from_sample(objective)
     if obstacle is None and abs(u) >= LOG_BETA_BOUND:
         obstacle = OUT_OF_RANGE
+    if not objective.moments.finite:
+        return NO_FIT
     moments, beta, distance = objective.moments, np.exp(objective.u), np.exp(u - objective.u) - 1
     return TemperatureFit(
         log_beta=u,
         standard_error=_standard_error(moments, beta, alpha, objective.slope(objective.u).second),
         n_iter=objective.n_passes,
-        loss_before=loss_before / moments.weight,
+        loss_before=objective.loss_at_one / moments.weight,
         loss_after=_loss_nearby(moments, beta * distance) / moments.weight,
         obstacle=obstacle,
     )
@@ -103,16 +105,25 @@ class _Objective:
         self.rows = source, y_index, weight
         self.alpha = alpha
         self.total_weight = len(y_index) if weight is None else float(weight.sum())
-        # One block costs next to nothing: there float64 sums are free.
-        self.dtype = np.dtype(np.float64) if _size(source) <= BLOCK_ELEMENTS else source.dtype
+        # So few scores cost next to nothing in float64, and every digit of T is right.
+        self.dtype = np.dtype(np.float64) if _size(source) <= _FEW_SCORES else source.dtype
+        self.work = work_arrays(source, self.dtype)
         self.n_passes = 0
+        self.loss_at_one = np.nan
 
     def __call__(self, u: float) -> Slope:
+        first = self.n_passes == 0
         self.u = u
-        self.moments = loss_moments(*self.rows, np.exp(u), self.dtype)
+        self.moments = loss_moments(
+            *self.rows, np.exp(u), self.dtype, at_one=first and u != 0, work=self.work
+        )
+        if first:
+            self.loss_at_one = self.moments.loss if u == 0 else self.moments.loss_at_one
         self.n_passes += 1
         if self.dtype == np.float32 and not np.isfinite(self.moments.skewness):
             self.dtype = np.dtype(np.float64)  # cubes of scores overflow float32
+            self.work = work_arrays(self.rows[0], self.dtype)
+            self.n_passes = 0
             return self(u)
         return self.slope(u)
 
@@ -175,7 +186,7 @@ def _obstacle(edges: Edges) -> str | None:
 
 def _rows_at(rows: Rows, index: NDArray) -> Rows:
     source, y_index, weight = rows
-    return source.take(index), y_index[index], None if weight is None else weight[index]
+    return RowSubset(source, index), y_index[index], None if weight is None else weight[index]
 
 
 def _minimize_from_sample(objective: _Objective) -> float:

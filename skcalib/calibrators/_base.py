@@ -20,13 +20,21 @@ from sklearn.utils import Tags, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skcalib._response import RESPONSE_METHODS, Scores, choose_method, read_scores, score_columns
+from skcalib._response import (
+    RESPONSE_METHODS,
+    Scores,
+    choose_method,
+    classes_of,
+    read_scores,
+    score_columns,
+)
 from skcalib._validation import (
     HasMethods,
     StrOptions,
     check_column_classes,
     check_feature_names,
     check_labels,
+    check_numeric,
     check_parameters,
     check_same_length,
     check_weights,
@@ -146,7 +154,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         self : object
             The fitted calibrator. If `fit` fails it is left as it was before.
         """
-        check_parameters(self)
+        self._check_parameters()
         if self.estimator is None:
             fitted = self._fit_on_scores(X, y, sample_weight, params)
         elif self.classes is not None:
@@ -257,6 +265,10 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
             tags.input_tags.one_d_array = True
         return tags
 
+    def _check_parameters(self) -> None:
+        """Refuse parameters that cannot be right, before anything is fitted."""
+        check_parameters(self)
+
     def _fit_on_scores(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, params: dict[str, Any]
     ) -> dict[str, Any]:
@@ -279,7 +291,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         weight = check_weights(sample_weight, len(labels))
         scores = Scores(_reordered(values, order), method, "X")
         calibrator = self._fit_map(scores, y_index, weight)
-        if self.response_method == "auto" and look_like_probabilities(values):
+        if self.response_method == "auto" and look_like_probabilities(check_numeric(X, "X")):
             warnings.warn(
                 "every row of X looks like probabilities, but X is read as logits. If it holds "
                 "probabilities, pass response_method='predict_proba'; if it does hold logits, "
@@ -293,7 +305,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
             "calibrator_": calibrator,
             "response_method_": method,
             "n_features_in_": np.shape(X)[1] if np.ndim(X) == 2 else 1,
-            "_column_order": order,
+            "column_order_": order,
             **calibrator.fitted_attributes(),
         }
         return fitted if names is None else fitted | {"feature_names_in_": names}
@@ -308,6 +320,11 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         weight = check_weights(sample_weight, len(labels))
         method = choose_method(self.estimator, self.response_method)
         if isinstance(self.estimator, FrozenEstimator):
+            if params:
+                raise TypeError(
+                    f"fit got {sorted(params)}, but a frozen estimator is not fitted and there "
+                    "are no folds to pass them to."
+                )
             return self._fit_on_frozen(X, labels, weight, method)
 
         fit_params, split_params = self._routed(sample_weight, params)
@@ -356,7 +373,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         self, X: Any, labels: NDArray, weight: NDArray | None, method: str
     ) -> dict[str, Any]:
         """A fitted estimator: every row is calibration data, and classes are the estimator's."""
-        classes = np.unique(self.estimator.classes_)
+        classes = np.unique(classes_of(self.estimator))
         y_index = encode(labels, classes, of="the classes the estimator was trained on,")
         scores = read_scores(self.estimator, X, method, classes)
         calibrator = self._fit_map(scores, y_index, weight)
@@ -394,7 +411,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
 
     def _scores(self, X: Any) -> Scores:
         """Scores of X for the one map of a calibrator that is no ensemble."""
-        if self.estimator is not None:
+        if hasattr(self, "estimator_"):
             return read_scores(self.estimator_, X, self.response_method_, self.classes_)
         check_feature_names(self, X, reset=False)
         values = score_columns(X, self.response_method_, "X")
@@ -404,7 +421,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
                 f"X has {n_columns} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input."
             )
-        return Scores(_reordered(values, self._column_order), self.response_method_, "X")
+        return Scores(_reordered(values, self.column_order_), self.response_method_, "X")
 
     def _replace_fitted(self, fitted: dict[str, Any]) -> None:
         """Take what one fit learned for what an earlier one did, all at once."""

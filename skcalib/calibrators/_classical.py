@@ -36,16 +36,16 @@ class _OneVsRestMap(CalibrationMap):
         """Probabilities (n, K)."""
         open_ = _open_classes(scores)
         features = self._features(scores)
-        usable = np.isfinite(features) | ~open_[:, -features.shape[1] :]
         proba = self._class_probabilities(np.where(np.isfinite(features), features, 0))
         if proba.shape[1] == 1:
             proba = np.concatenate([1 - proba, proba], axis=1)
         proba = np.where(open_, proba, 0)
         total = proba.sum(axis=1, keepdims=True)
         n_open = open_.sum(axis=1, keepdims=True)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(all="ignore"):
             proba = np.where(total > 0, proba / total, open_ / n_open)
-        proba[~(usable.all(axis=1) & open_.any(axis=1))] = np.nan
+        # The largest score is NaN, +inf or, where every class is masked, -inf.
+        proba[~np.isfinite(scores.values.max(axis=1))] = np.nan
         return proba.astype(scores.source().dtype)
 
 
@@ -54,6 +54,24 @@ def _open_classes(scores: Scores) -> NDArray:
     if scores.are_logits:
         return ~np.isneginf(scores.values)
     return np.ones(scores.values.shape, dtype=bool)
+
+
+def _one_column_of_two(logits: NDArray) -> NDArray:
+    """Logits as they are; of two classes their difference, (n, 1)."""
+    if logits.shape[1] != 2:
+        return logits
+    largest = np.sqrt(np.finfo(np.float64).max)  # far apart, and safe to add up
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.clip(logits[:, 1:] - logits[:, :1], -largest, largest)
+
+
+def _probabilities(scores: Scores) -> NDArray:
+    """Probabilities in [0, 1], float64; of two classes those of the second, (n, 1)."""
+    values = scores.values.astype(np.float64, copy=False)
+    if scores.method == "predict_log_proba":
+        with np.errstate(under="ignore"):
+            values = np.exp(values)
+    return np.clip(values[:, 1:] if values.shape[1] == 2 else values, 0, 1)
 
 
 def _fit_each_class(
@@ -69,9 +87,10 @@ def _fit_each_class(
     weight = np.ones(len(y_index)) if sample_weight is None else sample_weight
     n_classes = open_.shape[1]
     first = n_classes - features.shape[1]  # for two classes the one map is of the second
+    usable = open_ if first == 0 else np.logical_and.reduce(open_, axis=1, keepdims=True)
     maps = []
     for column, k in enumerate(range(first, n_classes)):
-        rows = (weight > 0) & open_[:, k] & np.isfinite(features[:, column])
+        rows = (weight > 0) & usable[:, column]
         x = features[rows, column].astype(np.float64)
         maps.append(fit_one(x, (y_index[rows] == k).astype(np.float64), weight[rows]))
     return maps
@@ -101,12 +120,9 @@ def log_odds(scores: Scores, offset: float) -> NDArray:
 
     Two classes have one column: the difference of their logits.
     """
-    values = scores.values.astype(np.float64, copy=False)
     if scores.are_logits:
-        with np.errstate(invalid="ignore"):
-            return values[:, 1:] - values[:, :1] if values.shape[1] == 2 else values
-    p = np.exp(values) if scores.method == "predict_log_proba" else values
-    p = p[:, 1:] if p.shape[1] == 2 else p
+        return _one_column_of_two(scores.values.astype(np.float64, copy=False))
+    p = _probabilities(scores)
     smallest = max(offset, float(np.finfo(np.float64).tiny))
     return np.log(p + smallest) - np.log(1 - p + smallest)
 
@@ -159,6 +175,8 @@ class SigmoidCalibration(BaseCalibrator):
         The pairs of an ensemble, instead of the above.
     response_method_ : str
         The method whose output is read.
+    column_order_ : ndarray of shape (n_classes,)
+        Without an estimator: the column of X that each of `classes_` stands in.
     n_features_in_ : int
         Number of features, if the estimator says it; of columns of X without an estimator.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -247,12 +265,9 @@ class IsotonicMap(_OneVsRestMap):
 
 def _monotone_scores(scores: Scores) -> NDArray:
     """What isotonic regression reads: logits or probabilities themselves, one column for two."""
-    values = scores.values.astype(np.float64, copy=False)
     if scores.are_logits:
-        with np.errstate(invalid="ignore"):
-            return values[:, 1:] - values[:, :1] if values.shape[1] == 2 else values
-    p = np.exp(values) if scores.method == "predict_log_proba" else values
-    return p[:, 1:] if p.shape[1] == 2 else p
+        return _one_column_of_two(scores.values.astype(np.float64, copy=False))
+    return _probabilities(scores)
 
 
 def _fit_isotonic(x: NDArray, is_class: NDArray, weight: NDArray) -> IsotonicRegression | None:
@@ -298,6 +313,8 @@ class IsotonicCalibration(BaseCalibrator):
         The pairs of an ensemble, instead of the above.
     response_method_ : str
         The method whose output is read.
+    column_order_ : ndarray of shape (n_classes,)
+        Without an estimator: the column of X that each of `classes_` stands in.
     n_features_in_ : int
         Number of features, if the estimator says it; of columns of X without an estimator.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

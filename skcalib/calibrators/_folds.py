@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
-from skcalib._response import Scores, read_scores
+from skcalib._response import Scores, classes_of, read_scores
 from skcalib._validation import params_of_rows, split_rows
 
 _DEFAULT_FOLDS = 5
@@ -123,7 +123,7 @@ def _fit_fold(
     train, test = np.arange(len(y))[train], np.arange(len(y))[test]  # masks become positions
     X_train, y_train = split_rows(estimator, X, y, train)
     estimator.fit(X_train, y_train, **params_of_rows(X, params=fit_params, indices=train))
-    rows = test[np.isin(y[test], estimator.classes_)]
+    rows = test[np.isin(y[test], classes_of(estimator, just_fitted=True))]
     X_rows, _ = split_rows(estimator, X, y, rows, train)
     if len(rows):
         scores = read_scores(estimator, X_rows, method, classes)

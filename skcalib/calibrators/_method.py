@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from numpy.typing import ArrayLike, NDArray
 
 from skcalib._response import Scores
-from skcalib._validation import StrOptions, check_parameters
+from skcalib._validation import StrOptions
 from skcalib.calibrators._base import BaseCalibrator, CalibrationMap
 from skcalib.calibrators._classical import IsotonicCalibration, SigmoidCalibration
 from skcalib.calibrators._temperature import TemperatureScaling
@@ -56,6 +56,8 @@ class CalibratedClassifier(BaseCalibrator):
         The pairs of an ensemble, instead of the above.
     response_method_ : str
         The method whose output is read.
+    column_order_ : ndarray of shape (n_classes,)
+        Without an estimator: the column of X that each of `classes_` stands in.
     n_features_in_ : int
         Number of features, if the estimator says it; of columns of X without an estimator.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -105,21 +107,25 @@ class CalibratedClassifier(BaseCalibrator):
         self.ensemble = ensemble
         self.n_jobs = n_jobs
 
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if isinstance(self.method, BaseCalibrator):
+            self.method._check_parameters()
+            _refuse_wrapping_parameters(self.method)
+
     def _fit_map(
         self, scores: Scores, y_index: NDArray, sample_weight: NDArray | None
     ) -> CalibrationMap:
-        if isinstance(self.method, str):
-            return _METHODS[self.method]()._fit_map(scores, y_index, sample_weight)
-        check_parameters(self.method)
-        _refuse_wrapping_parameters(self.method)
-        return self.method._fit_map(scores, y_index, sample_weight)
+        method = _METHODS[self.method]() if isinstance(self.method, str) else self.method
+        return method._fit_map(scores, y_index, sample_weight)
 
 
 def _refuse_wrapping_parameters(method: BaseCalibrator) -> None:
     """A calibrator that is only a method must not say how to wrap: nobody would listen."""
     given, default = method.get_params(deep=False), type(method)().get_params(deep=False)
     for name in BaseCalibrator._parameter_constraints:
-        if given[name] is not default[name] and given[name] != default[name]:
+        same = type(given[name]) is type(default[name]) and given[name] == default[name]
+        if not same:
             raise ValueError(
                 f"method={method!r} sets {name}, which belongs to the wrapper: pass {name} to "
                 "CalibratedClassifier instead."

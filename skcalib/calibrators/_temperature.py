@@ -154,6 +154,8 @@ class TemperatureScaling(BaseCalibrator):
         The pairs of an ensemble, instead of the above.
     response_method_ : str
         The method whose output is read.
+    column_order_ : ndarray of shape (n_classes,)
+        Without an estimator: the column of X that each of `classes_` stands in.
     n_features_in_ : int
         Number of features, if the estimator says it; of columns of X without an estimator.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

@@ -95,7 +95,7 @@ def log_loss(
     checked = check_predictions(y_true, y_proba, sample_weight=sample_weight, labels=labels)
     of_true_class = checked.proba[np.arange(len(checked.y_index)), checked.y_index]
     # As float64: scikit-learn clips at the type's epsilon, and that of float32 is 1e-7.
-    of_true_class = of_true_class.astype(np.float64)
+    of_true_class = of_true_class.astype(np.float64).clip(0, 1)
     return metrics.log_loss(
         np.ones(len(of_true_class)), of_true_class, sample_weight=checked.weight, labels=[0, 1]
     )

@@ -13,8 +13,10 @@ def test_moments_of_one_row_by_hand():
     # beta = log 3: q = (3, 1) / 4 at z = (1, 0). Label 0.
     # loss log(4/3); slope E z - 1 = -1/4; variance 3/16;
     # third moment E (z - 3/4)^3 = 3/4 (1/4)^3 - 1/4 (3/4)^3 = -3/32
-    moments = loss_moments(Logits(np.array([[1.0, 0.0]])), np.array([0]), None, np.log(3))
-    expected = (1, np.log(4 / 3), -1 / 4, 3 / 16, -3 / 32, 1 / 16)
+    # At beta = 1 the loss is log((e + 1) / e).
+    rows = Logits(np.array([[1.0, 0.0]])), np.array([0]), None
+    moments = loss_moments(*rows, np.log(3), at_one=True)
+    expected = (1, np.log(4 / 3), -1 / 4, 3 / 16, -3 / 32, 1 / 16, np.log1p(1 / np.e))
     np.testing.assert_allclose(moments, expected, rtol=1e-14)
 
 

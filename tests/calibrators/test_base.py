@@ -21,13 +21,12 @@ from sklearn.datasets import load_digits, load_iris, make_classification
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
     GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
     RandomForestClassifier,
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     GridSearchCV,
@@ -90,19 +89,17 @@ def test_t_is_that_of_held_out_scores_from_a_hand_written_loop(iris, estimator, 
     assert model.log_loss_after_ == pytest.approx(mean_log_loss(scores, y, expected), rel=1e-10)
     # Served is one model, fitted on all rows.
     final = getattr(clone(estimator).fit(X, y), method)(X)
-    np.testing.assert_allclose(
-        model.predict_proba(X), softmax(final / expected, axis=1), rtol=1e-7
-    )
+    np.testing.assert_allclose(model.predict_proba(X), softmax(final / expected, axis=1), rtol=1e-7)
 
 
 def test_a_binary_decision_d_stands_for_the_logits_minus_and_plus_half_of_d(binary):
     X, y = binary
-    model = TemperatureScaling(LogisticRegression()).fit(X, y)
+    model = TemperatureScaling(RidgeClassifier()).fit(X, y)
     splits = StratifiedKFold(5).split(X, y)
-    d = held_out_scores(LogisticRegression(), X, y, splits, "decision_function")
+    d = held_out_scores(RidgeClassifier(), X, y, splits, "decision_function")
     expected = best_temperature(np.stack([-d / 2, d / 2], axis=1), y, alpha=1)
     assert model.temperature_ == pytest.approx(expected, rel=1e-8)
-    final = LogisticRegression().fit(X, y).decision_function(X)
+    final = RidgeClassifier().fit(X, y).decision_function(X)
     sigmoid = 1 / (1 + np.exp(-final / expected))
     np.testing.assert_allclose(model.predict_proba(X)[:, 1], sigmoid, rtol=1e-7)
 
@@ -110,11 +107,9 @@ def test_a_binary_decision_d_stands_for_the_logits_minus_and_plus_half_of_d(bina
 @pytest.mark.parametrize("cv", [3, KFold(4, shuffle=True, random_state=1)])
 def test_cv_sets_the_folds(iris, cv):
     X, y = iris
-    model = TemperatureScaling(LogisticRegression(), cv=cv).fit(X, y)
+    model = TemperatureScaling(RidgeClassifier(), cv=cv).fit(X, y)
     splitter = StratifiedKFold(cv) if isinstance(cv, int) else cv
-    scores = held_out_scores(
-        LogisticRegression(), X, y, splitter.split(X, y), "decision_function"
-    )
+    scores = held_out_scores(RidgeClassifier(), X, y, splitter.split(X, y), "decision_function")
     assert model.temperature_ == pytest.approx(best_temperature(scores, y, alpha=1), rel=1e-8)
 
 
@@ -122,23 +117,23 @@ def test_cv_may_be_the_splits_themselves_as_positions_or_masks(iris):
     X, y = iris
     splits = list(StratifiedKFold(3).split(X, y))
     masks = [[np.isin(np.arange(150), part) for part in split] for split in splits]
-    expected = TemperatureScaling(LogisticRegression(), cv=3).fit(X, y).temperature_
+    expected = TemperatureScaling(RidgeClassifier(), cv=3).fit(X, y).temperature_
     for cv in (splits, masks, iter(splits)):
-        model = TemperatureScaling(LogisticRegression(), cv=cv).fit(X, y)
+        model = TemperatureScaling(RidgeClassifier(), cv=cv).fit(X, y)
         assert model.temperature_ == pytest.approx(expected, rel=1e-12)
 
 
 def test_weights_reach_the_estimator_and_the_calibration(iris):
     X, y = iris
     weight = np.random.default_rng(1).gamma(1, size=150)
-    model = TemperatureScaling(LogisticRegression()).fit(X, y, sample_weight=weight)
+    model = TemperatureScaling(RidgeClassifier()).fit(X, y, sample_weight=weight)
     splits = StratifiedKFold(5).split(X, y)
     scores = held_out_scores(
-        LogisticRegression(), X, y, splits, "decision_function", sample_weight=weight
+        RidgeClassifier(), X, y, splits, "decision_function", sample_weight=weight
     )
     expected = best_temperature(scores, y, weight, alpha=1)
     assert model.temperature_ == pytest.approx(expected, rel=1e-8)
-    coef = LogisticRegression().fit(X, y, sample_weight=weight).coef_
+    coef = RidgeClassifier().fit(X, y, sample_weight=weight).coef_
     np.testing.assert_allclose(model.estimator_.coef_, coef, rtol=1e-12)
 
 
@@ -146,12 +141,19 @@ def test_weights_reach_the_estimator_and_the_calibration(iris):
 def test_weights_follow_rows_by_position(iris, kind):
     X, y = iris
     weight = np.random.default_rng(1).gamma(1, size=150)
-    expected = TemperatureScaling(LogisticRegression()).fit(X, y, sample_weight=weight)
+    expected = TemperatureScaling(RidgeClassifier()).fit(X, y, sample_weight=weight)
     index = np.random.default_rng(2).permutation(150) * 7
     given = list(weight) if kind == "list" else pd.Series(weight, index=index)
     labels = pd.Series(y, index=index[::-1]) if kind == "frame index" else y
-    model = TemperatureScaling(LogisticRegression()).fit(X, labels, sample_weight=given)
+    model = TemperatureScaling(RidgeClassifier()).fit(X, labels, sample_weight=given)
     assert model.temperature_ == expected.temperature_
+
+
+def test_one_number_for_all_weights_reaches_the_estimator_too(iris):
+    X, y = iris
+    one_number = TemperatureScaling(RidgeClassifier()).fit(X, y, sample_weight=2)
+    each = TemperatureScaling(RidgeClassifier()).fit(X, y, sample_weight=np.full(150, 2))
+    assert one_number.temperature_ == pytest.approx(each.temperature_, rel=1e-9)
 
 
 @pytest.mark.parametrize("calibrator", [IsotonicCalibration, TemperatureScaling])
@@ -222,7 +224,7 @@ def rows(n_classes):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_classes", [2, 3, 6])
 # scikit-learn cuts probabilities off at 2e-16: this GaussianNB has none as small.
-@pytest.mark.parametrize("estimator", [LogisticRegression(), GaussianNB(var_smoothing=1.0)])
+@pytest.mark.parametrize("estimator", [LinearDiscriminantAnalysis(), GaussianNB(var_smoothing=1.0)])
 def test_a_fitted_model_is_calibrated_as_by_scikit_learn(estimator, n_classes, weighted):
     X, y = rows(n_classes)
     weight = np.random.default_rng(0).gamma(2, size=300) if weighted else None
@@ -230,9 +232,7 @@ def test_a_fitted_model_is_calibrated_as_by_scikit_learn(estimator, n_classes, w
     ours = TemperatureScaling(frozen, **MAXIMUM_LIKELIHOOD).fit(X, y, sample_weight=weight)
     theirs = CalibratedClassifierCV(frozen, method="temperature", ensemble=False)
     theirs.fit(X, y, sample_weight=weight)
-    np.testing.assert_allclose(
-        ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=1e-6
-    )
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=1e-6)
     beta = theirs.calibrated_classifiers_[0].calibrators[0].beta_
     # Of a decision d scikit-learn makes the logits (-d, d): its T is twice ours.
     twice = 2 if n_classes == 2 and hasattr(estimator, "decision_function") else 1
@@ -244,13 +244,11 @@ def test_a_fitted_model_is_calibrated_as_by_scikit_learn(estimator, n_classes, w
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_folds_are_calibrated_as_by_scikit_learn(n_classes, ensemble):
     X, y = rows(n_classes)
-    estimator = LogisticRegression()
+    estimator = LinearDiscriminantAnalysis()
     ours = TemperatureScaling(estimator, ensemble=ensemble, cv=4, **MAXIMUM_LIKELIHOOD).fit(X, y)
     theirs = CalibratedClassifierCV(estimator, method="temperature", ensemble=ensemble, cv=4)
     theirs.fit(X, y)
-    np.testing.assert_allclose(
-        ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=1e-6
-    )
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=1e-6)
 
 
 # Frozen estimators.
@@ -258,12 +256,10 @@ def test_folds_are_calibrated_as_by_scikit_learn(n_classes, ensemble):
 
 def test_every_row_given_to_a_frozen_estimator_is_calibration_data(iris):
     X, y = iris
-    inner = LogisticRegression().fit(X[::2], y[::2])
+    inner = RidgeClassifier().fit(X[::2], y[::2])
     model = TemperatureScaling(FrozenEstimator(inner)).fit(X[1::2], y[1::2])
     scores = inner.decision_function(X[1::2])
-    assert model.temperature_ == pytest.approx(
-        best_temperature(scores, y[1::2], alpha=1), rel=1e-9
-    )
+    assert model.temperature_ == pytest.approx(best_temperature(scores, y[1::2], alpha=1), rel=1e-9)
     assert model.estimator_.estimator is inner
 
 
@@ -271,7 +267,7 @@ def test_every_row_given_to_a_frozen_estimator_is_calibration_data(iris):
 def test_a_class_absent_from_the_calibration_rows_keeps_its_column(iris, calibrator):
     X, y = iris
     names = np.array(["setosa", "versicolor", "virginica"])[y]
-    frozen = FrozenEstimator(LogisticRegression().fit(X, names))
+    frozen = FrozenEstimator(RidgeClassifier().fit(X, names))
     model = calibrator(frozen).fit(X[y != 1], names[y != 1])
     np.testing.assert_array_equal(model.classes_, ["setosa", "versicolor", "virginica"])
     assert model.predict_proba(X).shape == (150, 3)
@@ -285,7 +281,7 @@ def test_a_class_absent_from_the_calibration_rows_keeps_its_column(iris, calibra
 @pytest.mark.parametrize(("label", "listing"), [("x", r"\[0, 1\]"), (2, r"\[0, 1\]")])
 def test_a_label_unknown_to_a_frozen_estimator_is_refused(iris, label, listing):
     X, y = iris
-    frozen = FrozenEstimator(LogisticRegression().fit(X[y < 2], y[y < 2]))
+    frozen = FrozenEstimator(RidgeClassifier().fit(X[y < 2], y[y < 2]))
     labels = np.array([label] * 3)
     with pytest.raises(
         ValueError,
@@ -326,7 +322,7 @@ def test_classes_of_a_fitted_model_may_be_in_any_order(iris):
 
 def test_ensembles_and_folds_do_not_concern_a_frozen_estimator(iris):
     X, y = iris
-    frozen = FrozenEstimator(LogisticRegression().fit(X, y))
+    frozen = FrozenEstimator(RidgeClassifier().fit(X, y))
     models = [TemperatureScaling(frozen, ensemble=e).fit(X, y) for e in (False, True, "auto")]
     assert len({model.temperature_ for model in models}) == 1
     assert not any(hasattr(model, "calibrated_classifiers_") for model in models)
@@ -338,12 +334,12 @@ def test_ensembles_and_folds_do_not_concern_a_frozen_estimator(iris):
 @pytest.mark.parametrize("ensemble", [True, "auto"])
 def test_an_ensemble_averages_a_pair_for_each_fold(iris, ensemble):
     X, y = iris
-    model = TemperatureScaling(LogisticRegression(), ensemble=ensemble).fit(X, y)
+    model = TemperatureScaling(RidgeClassifier(), ensemble=ensemble).fit(X, y)
     expected = np.zeros((150, 3))
     for pair, (train, test) in zip(
         model.calibrated_classifiers_, StratifiedKFold(5).split(X, y), strict=True
     ):
-        fold = LogisticRegression().fit(X[train], y[train])
+        fold = RidgeClassifier().fit(X[train], y[train])
         temperature = best_temperature(fold.decision_function(X[test]), y[test], alpha=1)
         assert pair.calibrator.temperature == pytest.approx(temperature, rel=1e-8)
         expected += softmax(fold.decision_function(X) / temperature, axis=1) / 5
@@ -365,7 +361,6 @@ PREDICTORS = [
     DecisionTreeClassifier(random_state=0),
     RandomForestClassifier(10, random_state=0),
     GradientBoostingClassifier(n_estimators=3),
-    HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=5),
     OneVsRestClassifier(LinearSVC(random_state=0)),
     OneVsOneClassifier(LinearSVC(random_state=0)),
 ]
@@ -402,19 +397,11 @@ def test_of_equal_scores_the_first_class_is_predicted(dtype):
 
 def test_a_decision_of_zero_is_the_first_class_as_in_scikit_learn(binary):
     X, y = binary
-    frozen = FrozenEstimator(LogisticRegression(fit_intercept=False).fit(X, y))
+    frozen = FrozenEstimator(RidgeClassifier(fit_intercept=False).fit(X, y))
     model = TemperatureScaling(frozen).fit(X, y)
     zero = np.zeros((1, 5))
     assert frozen.decision_function(zero) == 0
     assert model.predict(zero) == frozen.predict(zero) == 0
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_the_smallest_decision_decides(dtype):
-    smallest = np.finfo(dtype).smallest_subnormal
-    X = np.array([smallest, -smallest, 1, -1, 1], dtype=dtype)
-    model = TemperatureScaling().fit(X, [1, 0, 1, 0, 0])
-    np.testing.assert_array_equal(model.predict(X), [1, 0, 1, 0, 1])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -428,7 +415,7 @@ def test_predict_tells_scores_apart_that_probabilities_do_not(dtype):
 
 def test_a_threshold_of_the_estimator_gives_way_to_the_argmax(binary):
     X, y = binary
-    frozen = FrozenEstimator(FixedThresholdClassifier(LogisticRegression(), threshold=0.9).fit(X, y))
+    frozen = FrozenEstimator(FixedThresholdClassifier(GaussianNB(), threshold=0.9).fit(X, y))
     model = TemperatureScaling(frozen).fit(X, y)
     best = frozen.predict_proba(X).argmax(axis=1)
     np.testing.assert_array_equal(model.predict(X), best)
@@ -480,7 +467,7 @@ def test_rows_sum_to_one(n_classes, dtype, tolerance):
 
 @pytest.mark.parametrize("calibrator", CALIBRATORS)
 @pytest.mark.parametrize("ensemble", [False, True])
-@pytest.mark.parametrize("estimator", [LogisticRegression(), DecisionTreeClassifier()])
+@pytest.mark.parametrize("estimator", [RidgeClassifier(), DecisionTreeClassifier()])
 def test_rows_of_an_estimators_probabilities_sum_to_one(iris, calibrator, ensemble, estimator):
     X, y = iris
     model = calibrator(estimator, ensemble=ensemble, cv=2).fit(X, y)
@@ -497,7 +484,7 @@ def test_decision_function_is_the_log_of_predict_proba_up_to_a_row_constant(
     iris, binary, calibrator, ensemble
 ):
     for X, y in (iris, binary):
-        model = calibrator(LogisticRegression(), ensemble=ensemble, cv=2).fit(X, y)
+        model = calibrator(RidgeClassifier(), ensemble=ensemble, cv=2).fit(X, y)
         log_proba = np.log(model.predict_proba(X))
         decision = model.decision_function(X)
         np.testing.assert_allclose(model.predict_log_proba(X), log_proba, atol=1e-9)
@@ -603,9 +590,7 @@ def test_a_float32_network_is_calibrated_in_float32():
     model = TemperatureScaling(frozen, smoothing=0).fit(X[500:], y[500:])
     assert model.predict_proba(X).dtype == np.float32
     logits = np.log(raw[500:].astype(np.float64))
-    assert model.temperature_ == pytest.approx(
-        best_temperature(logits, y[500:], alpha=1), rel=1e-5
-    )
+    assert model.temperature_ == pytest.approx(best_temperature(logits, y[500:], alpha=1), rel=1e-5)
 
 
 def test_a_vote_whose_weights_round_above_one_is_calibrated(iris):
@@ -621,7 +606,7 @@ def test_a_vote_whose_weights_round_above_one_is_calibrated(iris):
 
 def test_calibrators_nest(iris):
     X, y = iris
-    inner = TemperatureScaling(LogisticRegression())
+    inner = TemperatureScaling(RidgeClassifier())
     model = TemperatureScaling(inner, alpha=0).fit(X, y)
     assert isinstance(model.estimator_, TemperatureScaling)
     # The inner one has settled the temperature: the outer one reads its log-probabilities.
@@ -663,13 +648,13 @@ WORDS = {0: "ball goal team match win", 1: "vote law party state win", 2: "cell 
 def documents():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 90)
-    return [" ".join(rng.choice(WORDS[label].split() + ["the", "a"], 4)) for label in y], y
+    return [" ".join(rng.choice([*WORDS[label].split(), "the", "a"], 4)) for label in y], y
 
 
 @pytest.mark.parametrize("calibrator", CALIBRATORS)
 def test_text_is_calibrated_around_a_pipeline(calibrator):
     texts, y = documents()
-    model = calibrator(make_pipeline(TfidfVectorizer(), LogisticRegression()), cv=3).fit(texts, y)
+    model = calibrator(make_pipeline(TfidfVectorizer(), RidgeClassifier()), cv=3).fit(texts, y)
     assert model.predict_proba(texts[:3]).shape == (3, 3)
     assert np.mean(model.predict(texts) == y) > 0.7
     assert not hasattr(model, "n_features_in_")
@@ -678,7 +663,7 @@ def test_text_is_calibrated_around_a_pipeline(calibrator):
 @pytest.mark.parametrize("calibrator", CALIBRATORS)
 def test_text_is_calibrated_as_the_last_step_of_a_pipeline(calibrator):
     texts, y = documents()
-    model = make_pipeline(TfidfVectorizer(), calibrator(LogisticRegression())).fit(texts, y)
+    model = make_pipeline(TfidfVectorizer(), calibrator(RidgeClassifier())).fit(texts, y)
     assert model.score(texts, y) > 0.7
     assert model.predict_proba(texts).shape == (90, 3)
     assert list(model.classes_) == [0, 1, 2]
@@ -688,7 +673,7 @@ def test_text_is_calibrated_as_the_last_step_of_a_pipeline(calibrator):
 def test_sparse_rows_give_what_dense_ones_do(iris, form):
     X, y = iris
     X = np.where(X > 2, X, 0)
-    dense, sparse = (TemperatureScaling(LogisticRegression()).fit(Z, y) for Z in (X, form(X)))
+    dense, sparse = (TemperatureScaling(RidgeClassifier()).fit(Z, y) for Z in (X, form(X)))
     assert sparse.temperature_ == pytest.approx(dense.temperature_, rel=1e-3)
     np.testing.assert_allclose(sparse.predict_proba(form(X)), dense.predict_proba(X), atol=1e-3)
 
@@ -701,7 +686,7 @@ def test_a_frame_goes_through_to_a_column_transformer(iris):
         (StandardScaler(), ["a", "b"]), (OneHotEncoder(), ["kind"]), remainder="passthrough"
     )
     labels = pd.Series(y, index=frame.index).map({0: "x", 1: "y", 2: "z"})
-    model = TemperatureScaling(make_pipeline(columns, LogisticRegression(max_iter=1000)))
+    model = TemperatureScaling(make_pipeline(columns, RidgeClassifier()))
     model.fit(frame, labels)
     assert model.predict_proba(frame).shape == (150, 3)
     assert set(model.predict(frame)) == {"x", "y", "z"}
@@ -748,8 +733,8 @@ def test_labels_of_every_type_give_the_same_temperature(iris, names, form):
 def test_two_labels_of_every_type_give_the_same_temperature(binary, names):
     X, y = binary
     labels = np.array(names)[y]
-    model = TemperatureScaling(LogisticRegression()).fit(X, labels)
-    expected = TemperatureScaling(LogisticRegression()).fit(X, y)
+    model = TemperatureScaling(RidgeClassifier()).fit(X, labels)
+    expected = TemperatureScaling(RidgeClassifier()).fit(X, y)
     assert model.temperature_ == pytest.approx(expected.temperature_, rel=1e-12)
     assert model.classes_.tolist() == names
     np.testing.assert_array_equal(model.predict(X), np.array(names)[expected.predict(X)])
@@ -803,7 +788,7 @@ def test_two_jobs_give_what_one_does(iris, ensemble):
 @pytest.mark.parametrize("calibrator", CALIBRATORS)
 def test_cross_validation_and_pipelines_take_a_calibrator(iris, calibrator):
     X, y = iris
-    model = make_pipeline(StandardScaler(), calibrator(LogisticRegression(), cv=3))
+    model = make_pipeline(StandardScaler(), calibrator(RidgeClassifier(), cv=3))
     scores = cross_val_score(model, X, y, scoring="neg_log_loss", cv=3)
     assert scores.shape == (3,)
     assert (scores > -np.log(3)).all()
@@ -814,14 +799,14 @@ def test_cross_validation_and_pipelines_take_a_calibrator(iris, calibrator):
 def test_a_search_reaches_own_and_inner_parameters(iris):
     X, y = iris
     search = GridSearchCV(
-        TemperatureScaling(LogisticRegression(max_iter=500), cv=3),
-        {"alpha": [0.5, 1], "estimator__C": [0.1, 1]},
+        TemperatureScaling(RidgeClassifier(), cv=3),
+        {"alpha": [0.5, 1], "estimator__alpha": [0.1, 10]},
         scoring="neg_log_loss",
         cv=3,
     ).fit(X, y)
     assert len(search.cv_results_["params"]) == 4
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    assert search.best_estimator_.estimator_.C == search.best_params_["estimator__C"]
+    assert search.best_estimator_.estimator_.alpha == search.best_params_["estimator__alpha"]
 
 
 def test_scores_without_an_estimator_are_searched_over_too():
@@ -834,12 +819,12 @@ def test_scores_without_an_estimator_are_searched_over_too():
 
 @pytest.mark.parametrize("calibrator", CALIBRATORS)
 def test_tags_say_classifier_and_follow_the_estimator(calibrator):
-    model = calibrator(LogisticRegression())
+    model = calibrator(RidgeClassifier())
     assert is_classifier(model)
     tags = sklearn.utils.get_tags(model)
     assert tags.estimator_type == "classifier"
     assert tags.target_tags.required
-    assert tags.input_tags.sparse == sklearn.utils.get_tags(LogisticRegression()).input_tags.sparse
+    assert tags.input_tags.sparse == sklearn.utils.get_tags(RidgeClassifier()).input_tags.sparse
     pairwise = sklearn.utils.get_tags(calibrator(SVC(kernel="precomputed")))
     assert pairwise.input_tags.pairwise
     assert sklearn.utils.get_tags(calibrator()).input_tags.one_d_array
@@ -858,9 +843,7 @@ def test_set_output_does_not_disturb_a_calibrator(iris):
     model = Pipeline([("scale", StandardScaler()), ("model", TemperatureScaling(GaussianNB()))])
     model.set_output(transform="pandas").fit(X, y)
     assert isinstance(model.predict_proba(X), np.ndarray)
-    np.testing.assert_array_equal(
-        model["model"].feature_names_in_, ["x0", "x1", "x2", "x3"]
-    )
+    np.testing.assert_array_equal(model["model"].feature_names_in_, ["x0", "x1", "x2", "x3"])
     with sklearn.config_context(transform_output="pandas"):
         assert isinstance(TemperatureScaling(GaussianNB()).fit(X, y).predict_proba(X), np.ndarray)
 
@@ -871,7 +854,7 @@ KINDS = {
     "scores": (None, {}),
     "pooled": (GaussianNB(), {}),
     "ensemble": (GaussianNB(), {"ensemble": True}),
-    "text": (make_pipeline(TfidfVectorizer(), LogisticRegression()), {}),
+    "text": (make_pipeline(TfidfVectorizer(), RidgeClassifier()), {}),
 }
 
 

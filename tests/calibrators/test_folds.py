@@ -1,6 +1,7 @@
 """Held-out scores: rare classes, rows held out more than once, groups."""
 
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -123,9 +124,9 @@ def test_rows_that_are_each_of_their_own_class_have_nothing_to_calibrate_on():
 def test_folds_that_hold_out_only_unseen_classes_have_nothing_to_calibrate_on():
     X, y = rows_of((10, 10, 10))
     order = np.argsort(y, kind="stable")
-    with pytest.raises(ValueError, match="cv holds out no row .* Got 3 folds of 30 rows"):
+    with pytest.raises(ValueError, match=r"cv holds out no row .* Got 3 folds of 30 rows"):
         TemperatureScaling(Echo(), cv=KFold(3)).fit(X[order], y[order])
-    with pytest.raises(ValueError, match="cv holds out no row .* Got 0 folds of 30 rows"):
+    with pytest.raises(ValueError, match=r"cv holds out no row .* Got 0 folds of 30 rows"):
         TemperatureScaling(Echo(), cv=[]).fit(X, y)
 
 
@@ -183,15 +184,15 @@ def test_a_row_held_out_more_than_once_shares_its_weight(cv, weighted):
 def test_groups_reach_the_splitter(cv, as_type):
     X, y = rows_of((30, 30))
     groups = np.arange(60) % 6
-    spy = GroupSpy()
-    TemperatureScaling(spy, cv=cv).fit(np.c_[X, groups], y, groups=as_type(groups))
+    GroupSpy.shared = set()
+    TemperatureScaling(GroupSpy(), cv=cv).fit(np.c_[X, groups], y, groups=as_type(groups))
     assert GroupSpy.shared == set()
 
 
 class GroupSpy(Echo):
     """Notes groups, in the last column, that are trained on and scored in one fold."""
 
-    shared = set()
+    shared: ClassVar[set] = set()
 
     def fit(self, X, y):
         self.groups_ = set(X[:, -1])

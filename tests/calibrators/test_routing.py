@@ -1,11 +1,15 @@
 """Metadata routing: weights, groups and any other argument reach whoever asks for them."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -37,7 +41,7 @@ def data():
 class Recorder(ClassifierMixin, BaseEstimator):
     """Notes what reaches `fit`; the last column of X is the number of the row."""
 
-    calls = []
+    calls: ClassVar[list] = []
 
     def fit(self, X, y, sample_weight=None, colour=None, groups=None):
         self.classes_ = np.unique(y)
@@ -160,10 +164,10 @@ def test_weights_pass_through_nested_calibrators(data, calls):
 
 def test_weights_and_groups_pass_through_a_search(data, calls):
     X, y, weight, groups = data
-    model = TemperatureScaling(
-        Recorder().set_fit_request(sample_weight=True), cv=GroupKFold(2)
-    ).set_fit_request(sample_weight=True)
-    search = GridSearchCV(model, {"alpha": [0.5, 1]}, cv=GroupKFold(3), scoring="accuracy")
+    estimator = Recorder().set_fit_request(sample_weight=True, groups=False)
+    model = TemperatureScaling(estimator, cv=GroupKFold(2)).set_fit_request(sample_weight=True)
+    scoring = get_scorer("accuracy").set_score_request(sample_weight=False)
+    search = GridSearchCV(model, {"alpha": [0.5, 1]}, cv=GroupKFold(3), scoring=scoring)
     search.fit(X, y, sample_weight=weight, groups=groups)
     for call in calls:
         np.testing.assert_array_equal(call["w"], weight[call["row"]])
@@ -171,11 +175,21 @@ def test_weights_and_groups_pass_through_a_search(data, calls):
 
 def test_cross_validation_passes_groups_to_both_splitters(data, calls):
     X, y, _, groups = data
-    model = TemperatureScaling(Recorder(), cv=GroupKFold(2))
+    model = TemperatureScaling(Recorder().set_fit_request(groups=False), cv=GroupKFold(2))
     cross_validate(model, X, y, cv=GroupKFold(4), params={"groups": groups})
+    assert len(calls) == 12  # two folds and all rows, in each of four
     for call in calls:
         rest = np.setdiff1d(np.arange(80), call["row"])
         assert not set(groups[call["row"]]) & set(groups[rest])
+
+
+def test_weights_reach_the_calibration_of_a_frozen_estimator_without_a_request(data):
+    X, y, weight, _ = data
+    frozen = FrozenEstimator(LogisticRegression().fit(X, y))
+    found = TemperatureScaling(frozen).fit(X, y, sample_weight=weight).temperature_
+    with sklearn.config_context(enable_metadata_routing=False):
+        expected = TemperatureScaling(frozen).fit(X, y, sample_weight=weight).temperature_
+    assert found == expected
 
 
 @pytest.mark.parametrize("calibrator", CALIBRATORS)

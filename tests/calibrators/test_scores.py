@@ -1,6 +1,7 @@
 """Calibrators without an estimator: X is the scores, in whatever form they come."""
 
 import copy
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -145,7 +146,7 @@ def test_classes_in_reverse_turn_a_decision_around():
 
 
 def test_classes_never_seen_keep_their_columns():
-    logits, y = scores_and_labels()
+    logits, _ = scores_and_labels()
     model = TemperatureScaling(classes=["a", "b", "c", "d"]).fit(logits, np.full(120, "b"))
     np.testing.assert_array_equal(model.classes_, ["a", "b", "c", "d"])
     assert set(model.predict(logits)) == {"a", "b", "c", "d"}
@@ -181,7 +182,9 @@ def test_a_frame_named_after_the_classes_in_another_order_is_not_read_by_place()
     frame = pd.DataFrame(logits, columns=["a", "b", "c", "d"])
     expected = TemperatureScaling().fit(frame, labels)
     shuffled = frame[["c", "a", "d", "b"]]
-    with pytest.raises(ValueError, match=r"order \['c', 'a', 'd', 'b'\].*classes=list\(X.columns\)"):
+    with pytest.raises(
+        ValueError, match=r"order \['c', 'a', 'd', 'b'\].*classes=list\(X.columns\)"
+    ):
         TemperatureScaling().fit(shuffled, labels)
     model = TemperatureScaling(classes=list(shuffled.columns)).fit(shuffled, labels)
     assert model.temperature_ == pytest.approx(expected.temperature_, rel=1e-12)
@@ -233,9 +236,7 @@ def test_no_layout_changes_the_answer_or_is_written_to(layout, n_classes):
     before = copy.deepcopy(X)
     model = TemperatureScaling(classes=range(n_classes)).fit(X, y)
     assert model.temperature_ == pytest.approx(expected.temperature_, rel=1e-12)
-    np.testing.assert_allclose(
-        model.predict_proba(X), expected.predict_proba(logits), rtol=1e-12
-    )
+    np.testing.assert_allclose(model.predict_proba(X), expected.predict_proba(logits), rtol=1e-12)
     np.testing.assert_array_equal(model.predict(X), expected.predict(logits))
     np.testing.assert_array_equal(np.asarray(X), np.asarray(before))
 
@@ -291,6 +292,23 @@ def test_a_memory_map_is_read_and_left_as_it_is(tmp_path, calibrator, mode):
     assert not np.isnan(model.predict_proba(mapped)).any()
     np.testing.assert_array_equal(mapped, logits)
     np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), logits)
+
+
+@pytest.mark.parametrize("method", ["decision_function", "predict_proba"])
+def test_a_memory_map_is_never_copied_whole(tmp_path, method):
+    logits, y = make_miscalibrated_logits(100_000, 50, random_state=0)
+    X = logits if method == "decision_function" else softmax(logits, axis=1)
+    np.save(tmp_path / "scores.npy", X.astype(np.float32))  # 20 MB
+    mapped = np.load(tmp_path / "scores.npy", mmap_mode="r")
+    model = TemperatureScaling(response_method=method)
+    tracemalloc.start()
+    try:
+        model.fit(mapped, y)
+        model.predict(mapped)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < mapped.nbytes * 0.6
 
 
 @pytest.mark.parametrize("calibrator", CALIBRATORS)
@@ -424,6 +442,18 @@ def test_rows_without_probabilities_are_named_in_fit_and_in_every_prediction(
     ):
         with pytest.raises(ValueError, match=f"X must hold finite logits.*{fault}"):
             serve(spoilt)
+
+
+@pytest.mark.parametrize("calibrator", CALIBRATORS)
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_an_infinite_decision_masks_nothing(calibrator, value):
+    logits, y = scores_and_labels(2)
+    decision = logits[:, 1] - logits[:, 0]
+    model = calibrator().fit(decision, y)
+    decision[17] = value
+    for call in (lambda: calibrator().fit(decision, y), lambda: model.predict_proba(decision)):
+        with pytest.raises(ValueError, match=r"X must hold finite .*row 17"):
+            call()
 
 
 @pytest.mark.parametrize("calibrator", CALIBRATORS)
