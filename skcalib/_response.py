@@ -129,6 +129,11 @@ def score_columns(output: ArrayLike, method: str, name: str) -> NDArray:
     if values.ndim == 1 or values.shape[1] == 1:
         column = values.reshape(len(values))
         if method == "decision_function":
+            if np.isneginf(column).any():
+                raise ValueError(
+                    f"{name} must hold finite decision values, got -inf in row "
+                    f"{int(np.isneginf(column).argmax())}. To mask a class pass two columns."
+                )
             return np.stack([np.zeros_like(column), column], axis=1)
         if method == "predict_log_proba":
             raise ValueError(f"{name} must have one column per class, got shape {values.shape}.")

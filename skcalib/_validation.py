@@ -44,12 +44,12 @@ from skcalib._kernels._blocks import row_blocks
 # forgotten class or a vector that was never normalised does not.
 _SUM_TOLERANCE = 5e-3
 
-# How far beyond 0 and 1 a probability may be: averages over an ensemble round to
-# 1.0000000000000002, in float32 to 1.0000001.
-_UNIT_TOLERANCE = 1e-6
+# How far beyond 0 and 1 a probability may be, by the bytes of its type: averages over an
+# ensemble round to 1.0000000000000002, in float32 to 1.0000001. More is no rounding.
+_UNIT_TOLERANCE = {2: 1e-3, 4: 1e-6, 8: 1e-12}
 
 # float16 has three digits.
-_HALF_SUM_TOLERANCE, _HALF_UNIT_TOLERANCE = 1e-2, 1e-3
+_HALF_SUM_TOLERANCE = 1e-2
 
 
 class Predictions(NamedTuple):
@@ -297,7 +297,7 @@ def _is_half(values: NDArray) -> bool:
 
 def _refuse_outside_unit_interval(block: NDArray, start: int, name: str) -> None:
     """Raise for the first entry below 0 or above 1 of a block whose first row is row `start`."""
-    tolerance = _HALF_UNIT_TOLERANCE if _is_half(block) else _UNIT_TOLERANCE
+    tolerance = _UNIT_TOLERANCE[block.dtype.itemsize]
     low, high = -tolerance, 1 + tolerance
     # A NaN fails every comparison.
     if not (block.min() >= low and block.max() <= high):
@@ -305,7 +305,7 @@ def _refuse_outside_unit_interval(block: NDArray, start: int, name: str) -> None
         row, column = divmod(int(bad.argmax()), block.shape[1])
         raise ValueError(
             f"{name} must hold probabilities between 0 and 1, got {block[row, column]} in "
-            f"row {start + row}, column {column}."
+            f"row {start + row}, column {column}. If that is rounding, use np.clip."
         )
 
 
@@ -326,7 +326,7 @@ def look_like_probabilities(values: NDArray) -> bool:
 
 def check_log_probabilities(values: NDArray, name: str) -> NDArray:
     """Log-probabilities (n, K) whose exponentials are probabilities."""
-    tolerance = _HALF_UNIT_TOLERANCE if _is_half(values) else _UNIT_TOLERANCE
+    tolerance = _UNIT_TOLERANCE[values.dtype.itemsize]
     sum_tolerance = _HALF_SUM_TOLERANCE if _is_half(values) else _SUM_TOLERANCE
     for rows in row_blocks(*values.shape):
         block = values[rows]

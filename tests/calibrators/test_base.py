@@ -465,6 +465,16 @@ def test_rows_sum_to_one(n_classes, dtype, tolerance):
     np.testing.assert_allclose(proba.sum(axis=1, dtype=np.float64), 1, rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("n_classes", [3, 10, 16, 32, 33, 300, 3000])
+def test_float32_rows_of_equal_losers_sum_to_one(n_classes):
+    """Equal terms round the same way each time they are added."""
+    logits = np.zeros((1000, n_classes), dtype=np.float32)
+    logits[:, 0] = np.linspace(0, 8, 1000)
+    model = TemperatureScaling(classes=range(n_classes), alpha=1e6)  # T is 1
+    proba = model.fit(logits, np.zeros(1000, dtype=int)).predict_proba(logits)
+    np.testing.assert_allclose(proba.sum(axis=1, dtype=np.float64), 1, rtol=0, atol=5e-7)
+
+
 @pytest.mark.parametrize("calibrator", CALIBRATORS)
 @pytest.mark.parametrize("ensemble", [False, True])
 @pytest.mark.parametrize("estimator", [RidgeClassifier(), DecisionTreeClassifier()])
