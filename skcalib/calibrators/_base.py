@@ -7,7 +7,7 @@ or none, frozen estimators, cross-fitting, ensembles, classes, metadata routing 
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -44,61 +44,7 @@ from skcalib._validation import (
     look_like_probabilities,
 )
 from skcalib.calibrators._folds import cross_fit, pool
-
-
-class CalibrationMap(metaclass=ABCMeta):
-    """From scores to probabilities: what a calibrator has learned, and nothing else.
-
-    Immutable, picklable, and safe to use from several threads. Where a row of scores has no
-    probabilities (NaN, +inf, every class masked), all of the row's are NaN.
-    """
-
-    keeps_argmax: ClassVar[bool] = False  # the class with the largest score stays the likeliest
-
-    @abstractmethod
-    def predict_proba(self, scores: Scores) -> NDArray:
-        """Probabilities (n, K)."""
-
-    def predict_log_proba(self, scores: Scores) -> NDArray:
-        """Log-probabilities (n, K)."""
-        return log(self.predict_proba(scores))
-
-    def fitted_attributes(self) -> dict[str, Any]:
-        """What the calibrator shows of the map under names that end in an underscore."""
-        return {}
-
-    def convergence_warning(self) -> str | None:
-        """What is wrong with the fit and what to do about it, if something is."""
-        return None
-
-
-@dataclass(frozen=True)
-class CalibratedPair:
-    """An estimator and the map fitted on its scores of held-out rows.
-
-    Attributes
-    ----------
-    estimator : estimator
-        Fitted.
-    calibrator : CalibrationMap
-    response_method : str
-        The method of `estimator` that the map reads.
-    classes_ : ndarray of shape (K,)
-    """
-
-    estimator: Any
-    calibrator: CalibrationMap
-    response_method: str
-    classes_: NDArray
-
-    def scores(self, X: Any) -> Scores:
-        """What the map reads: one column per class."""
-        return read_scores(self.estimator, X, self.response_method, self.classes_)
-
-    def predict_proba(self, X: Any) -> NDArray:
-        """Calibrated probabilities (n, K) of this pair alone."""
-        scores = self.scores(X)
-        return refuse_nan_rows(self.calibrator.predict_proba(scores), scores)
+from skcalib.calibrators._map import CalibratedPair, CalibrationMap, log, refuse_nan_rows
 
 
 class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
@@ -110,7 +56,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         "classes": ["array-like", None],
         "cv": ["cv_object"],
         "ensemble": ["boolean", StrOptions({"auto"})],
-        "n_jobs": [int, None],
+        "n_jobs": [Integral, None],
     }
 
     # Set by each subclass's __init__.
@@ -427,19 +373,6 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         """Take what one fit learned for what an earlier one did, all at once."""
         unfitted = {name: value for name, value in vars(self).items() if name[-1] != "_"}
         self.__dict__ = unfitted | fitted
-
-
-def log(proba: NDArray) -> NDArray:
-    """Logarithm with -inf at 0, silently."""
-    with np.errstate(divide="ignore"):
-        return np.log(proba)
-
-
-def refuse_nan_rows(values: NDArray, scores: Scores) -> NDArray:
-    """Raise for the row of scores behind the first row of NaN, if there is one."""
-    if np.isnan(values[:, 0]).any():
-        scores.refuse_bad_rows()
-    return values
 
 
 def _reordered(values: NDArray, order: NDArray) -> NDArray:

@@ -17,7 +17,8 @@ from sklearn.isotonic import IsotonicRegression
 
 from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions, platt_calibration
-from skcalib.calibrators._base import BaseCalibrator, CalibrationMap
+from skcalib.calibrators._base import BaseCalibrator
+from skcalib.calibrators._map import CalibrationMap
 from skcalib.calibrators._temperature import fit_scores
 
 

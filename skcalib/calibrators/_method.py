@@ -6,8 +6,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from skcalib._response import Scores
 from skcalib._validation import StrOptions
-from skcalib.calibrators._base import BaseCalibrator, CalibrationMap
+from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._classical import IsotonicCalibration, SigmoidCalibration
+from skcalib.calibrators._map import CalibrationMap
 from skcalib.calibrators._temperature import TemperatureScaling
 
 _METHODS: dict[str, type[BaseCalibrator]] = {

@@ -20,7 +20,8 @@ from skcalib._kernels._temperature import (
 )
 from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions
-from skcalib.calibrators._base import BaseCalibrator, CalibrationMap
+from skcalib.calibrators._base import BaseCalibrator
+from skcalib.calibrators._map import CalibrationMap
 
 # Half the width of a 95 % interval, in standard errors.
 _NORMAL_QUANTILE = 1.959963984540054
