@@ -17,6 +17,7 @@ from skcalib._validation import (
     check_log_probabilities,
     check_numeric,
     check_probabilities,
+    check_unit_interval,
     refuse_bad_logits,
 )
 
@@ -80,13 +81,12 @@ def choose_method(estimator: Any, response_method: str) -> str:
             if hasattr(estimator, method):
                 return method
         raise TypeError(
-            f"estimator must have a decision_function or a predict_proba, "
-            f"{type(estimator).__name__} has neither."
+            "estimator must have a decision_function or a predict_proba, "
+            f"{_model_name(estimator)} has neither."
         )
     if not hasattr(estimator, response_method):
         raise TypeError(
-            f"response_method={response_method!r}, but {type(estimator).__name__} has no such "
-            "method."
+            f"response_method={response_method!r}, but {_model_name(estimator)} has no such method."
         )
     return response_method
 
@@ -96,7 +96,7 @@ def read_scores(estimator: Any, X: Any, method: str, classes: NDArray) -> Scores
 
     A class the estimator never saw keeps its column: its logit is -inf, its probability 0.
     """
-    name = f"the {method} of {type(estimator).__name__}"
+    name = f"the {method} of {_model_name(estimator)}"
     known = classes_of(estimator)
     _refuse_pairwise_scores(estimator, method, len(known))
     output = getattr(estimator, method)(X)
@@ -137,6 +137,7 @@ def score_columns(output: ArrayLike, method: str, name: str) -> NDArray:
             return np.stack([np.zeros_like(column), column], axis=1)
         if method == "predict_log_proba":
             raise ValueError(f"{name} must have one column per class, got shape {values.shape}.")
+        check_unit_interval(column[:, None], name)
         values = np.stack([1 - column, column], axis=1)
     if method == "predict_proba":
         check_probabilities(values, name)
@@ -154,13 +155,20 @@ def read_probabilities(estimator: Any, X: Any) -> NDArray:
 def classes_of(estimator: Any, *, just_fitted: bool = False) -> NDArray:
     """`classes_` of a fitted classifier."""
     if not hasattr(estimator, "classes_"):
-        model = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
         if not just_fitted:
-            check_is_fitted(model)
+            check_is_fitted(_thawed(estimator))
         raise TypeError(
-            f"estimator must be a classifier: {type(model).__name__} has no classes_ after fit."
+            f"estimator must be a classifier: {_model_name(estimator)} has no classes_ after fit."
         )
     return np.asarray(estimator.classes_)
+
+
+def _thawed(estimator: Any) -> Any:
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+
+
+def _model_name(estimator: Any) -> str:
+    return type(_thawed(estimator)).__name__
 
 
 def _refuse_pairwise_scores(estimator: Any, method: str, n_classes: int) -> None:

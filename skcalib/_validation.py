@@ -2,6 +2,7 @@
 
 Every check names the parameter, what was expected, what came, and the way out where there is
 one.
+
 This is also the package's only door to private scikit-learn names:
 
 - `BaseScorer`: `check_scoring` and metadata routing pass by a scorer that is not one.
@@ -12,6 +13,7 @@ This is also the package's only door to private scikit-learn names:
 - `feature_names_of`, `check_feature_names`: column names, without setting them before `fit` is
   through as `validate_data` does.
 - `count_rows`: of lists, data frames and sparse matrices alike.
+- `_SigmoidCalibration`: Platt's map, imported when it is fitted.
 """
 
 from typing import Any, NamedTuple
@@ -47,6 +49,9 @@ _SUM_TOLERANCE = 5e-3
 # How far beyond 0 and 1 a probability may be, by the bytes of its type: averages over an
 # ensemble round to 1.0000000000000002, in float32 to 1.0000001. More is no rounding.
 _UNIT_TOLERANCE = {2: 1e-3, 4: 1e-6, 8: 1e-12}
+
+# The least sum of weights, and the inverse of the largest: their squares are still numbers.
+_LIGHTEST = 1e-100
 
 # float16 has three digits.
 _HALF_SUM_TOLERANCE = 1e-2
@@ -87,10 +92,15 @@ def check_labels(y: ArrayLike, name: str = "y", *, estimator: str = "skcalib") -
     """Labels (n,) of a classification problem, as an array of their own type."""
     if y is None:
         raise ValueError(
-            f"{estimator} requires y to be passed, but the target y is None: calibration "
-            "compares scores with true labels."
+            f"{estimator} requires {name} to be passed, but the target {name} is None: "
+            "calibration compares scores with true labels."
         )
     _refuse_masked_array(y, name)
+    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        raise ValueError(
+            f"{name} should be a 1d array of labels, got an array of shape {np.shape(y)} "
+            f"instead. For one-hot labels pass {name}.argmax(axis=1)."
+        )
     labels = column_or_1d(y, warn=True)
     if len(labels) == 0:
         raise ValueError(f"{name} has no rows: at least one labelled row is needed.")
@@ -214,10 +224,10 @@ def check_weights(sample_weight: ArrayLike | None, n_rows: int) -> NDArray | Non
         raise ValueError("sample_weight is zero for every row: at least one must count.")
     with np.errstate(over="ignore"):
         total = weight.sum()
-    if not np.finfo(np.float64).tiny <= total < np.inf:
+    if not _LIGHTEST <= total <= 1 / _LIGHTEST:
         raise ValueError(
-            f"sample_weight must have a sum between 2.3e-308 and 1.7e308, got {total}: multiply "
-            "the weights by a constant."
+            f"sample_weight must have a sum between {_LIGHTEST} and {1 / _LIGHTEST:g}, got "
+            f"{total}: multiply the weights by a constant."
         )
     return weight
 
@@ -280,7 +290,7 @@ def check_probabilities(proba: NDArray, name: str) -> NDArray:
     tolerance = _HALF_SUM_TOLERANCE if _is_half(proba) else _SUM_TOLERANCE
     for rows in row_blocks(*proba.shape):
         block = proba[rows]
-        _refuse_outside_unit_interval(block, rows.start, name)
+        check_unit_interval(block, name, rows.start)
         off = np.abs(block.sum(axis=1, dtype=np.float64) - 1)
         if off.max() > tolerance:
             row = int(off.argmax())
@@ -295,7 +305,7 @@ def _is_half(values: NDArray) -> bool:
     return values.dtype.itemsize == 2
 
 
-def _refuse_outside_unit_interval(block: NDArray, start: int, name: str) -> None:
+def check_unit_interval(block: NDArray, name: str, start: int = 0) -> None:
     """Raise for the first entry below 0 or above 1 of a block whose first row is row `start`."""
     tolerance = _UNIT_TOLERANCE[block.dtype.itemsize]
     low, high = -tolerance, 1 + tolerance
@@ -305,7 +315,8 @@ def _refuse_outside_unit_interval(block: NDArray, start: int, name: str) -> None
         row, column = divmod(int(bad.argmax()), block.shape[1])
         raise ValueError(
             f"{name} must hold probabilities between 0 and 1, got {block[row, column]} in "
-            f"row {start + row}, column {column}. If that is rounding, use np.clip."
+            f"row {start + row}, column {column}. Logits are not probabilities; what is off by "
+            "rounding alone may be clipped with np.clip."
         )
 
 
@@ -316,7 +327,7 @@ def look_like_probabilities(values: NDArray) -> bool:
     """
     try:
         if values.ndim == 1 or values.shape[1] == 1:
-            _refuse_outside_unit_interval(values.reshape(len(values), 1), 0, "")
+            check_unit_interval(values.reshape(len(values), 1), "")
         else:
             check_probabilities(values, "")
     except ValueError:
@@ -405,7 +416,7 @@ def check_predictions(
             )
     if proba.ndim == 1 or proba.shape[1] == 1:
         p = proba.reshape(len(proba))
-        _refuse_outside_unit_interval(p[:, None], 0, "y_proba")
+        check_unit_interval(p[:, None], "y_proba")
         classes = _binary_classes(y, labels, pos_label)
         positive = _positive_column(classes, pos_label)
         proba = np.stack([1 - p, p] if positive else [p, 1 - p], axis=1)

@@ -38,7 +38,7 @@ def uniform_edges(n_bins: int) -> NDArray:
 def quantile_edges(p: NDArray, weight: NDArray | None, n_bins: int) -> NDArray:
     """Edges (B + 1,) of bins of equal weight, cut at observed probabilities.
 
-    Interior edge j is the smallest p (n,) that a share j / B of the weight does not exceed:
+    Interior edge j is the smallest p (n,) with at least a share j / B of the weight at or below it:
     numpy's weighted quantile "inverted_cdf", the one for which a weight equals repetition. Edges
     that coincide enclose an empty bin.
     """
@@ -90,6 +90,7 @@ def bin_sums(p: NDArray, event: NDArray, weight: NDArray | None, edges: NDArray)
     return BinSums(*sums)
 
 
+@np.errstate(under="ignore")
 def _block_sums(p: NDArray, event: NDArray, weight: NDArray | None, edges: NDArray) -> NDArray:
     """The fields of `BinSums` for one block, (4, C, B)."""
     n_columns, n_bins = p.shape[1], len(edges) - 1

@@ -27,8 +27,8 @@ BLOCK_ELEMENTS = 2**17
 FEW_CLASSES = 32
 
 # Columns a dot product takes at once. OpenBLAS starts threads above 10 000 elements, which is
-# many times slower on a busy machine; shorter float32 sums are more accurate too.
-DOT_COLUMNS = 8192
+# many times slower on a busy machine; and the longer a float32 sum, the larger its error.
+DOT_COLUMNS = 1024
 
 
 # Operations between a block and one number per row go through numpy's ufunc buffer unless that
@@ -181,22 +181,28 @@ def row_dot(a: NDArray, b: NDArray) -> NDArray:
         for k in range(1, a.shape[1]):
             total += np.multiply(a[:, k], b[:, k], out=product)
         return total.astype(np.float64)
-    return _vecdot(a, b)
+    return _sum_of_dots(a, b)
 
 
 def row_sum(a: NDArray) -> NDArray:
     """Sum within each row of an (n, K) array, as float64 (n,)."""
-    if a.shape[1] <= FEW_CLASSES:
-        total = a[:, 0].copy()
-        for k in range(1, a.shape[1]):
-            total += a[:, k]
-        return total.astype(np.float64)
-    return _vecdot(a, np.ones((1, a.shape[1]), dtype=a.dtype))
+    if a.shape[1] > FEW_CLASSES:
+        return _sum_of_dots(a, np.ones((1, a.shape[1]), dtype=a.dtype))
+    # In pairs: added one after the other, equal terms would round the same way each time.
+    while (n_columns := a.shape[1]) > 1:
+        half = n_columns // 2
+        pairs = a[:, :half] + a[:, half : 2 * half]
+        if n_columns % 2:
+            pairs[:, 0] += a[:, -1]
+        a = pairs
+    return a[:, 0].astype(np.float64)
 
 
-def _vecdot(a: NDArray, b: NDArray) -> NDArray:
-    total = np.zeros(len(a))
-    for start in range(0, a.shape[1], DOT_COLUMNS):
-        piece = slice(start, start + DOT_COLUMNS)
-        total += np.vecdot(a[:, piece], b[:, piece])
+def _sum_of_dots(a: NDArray, b: NDArray) -> NDArray:
+    """Dot products of pieces of each row, added up in float64."""
+    whole = a.shape[1] // DOT_COLUMNS * DOT_COLUMNS
+    total = np.vecdot(a[:, whole:], b[:, whole:]).astype(np.float64)
+    if whole:
+        a_pieces, b_pieces = (x[:, :whole].reshape(len(x), -1, DOT_COLUMNS) for x in (a, b))
+        total += np.vecdot(a_pieces, b_pieces).sum(axis=1, dtype=np.float64)
     return total

@@ -30,6 +30,10 @@ from skcalib._kernels._blocks import (
 _UNSHIFTED_SUMS = (2.0**-60, 2.0**90)
 _UNSHIFTED_CLASSES = 3000
 
+# Nor may the mean be large against the variance: rounding of one would show in the other, and in
+# beta with this many float32 roundings.
+_UNSHIFTED_MEAN = 5.0
+
 
 class Moments(NamedTuple):
     """Weighted sums over rows at one beta."""
@@ -110,15 +114,15 @@ def loss_edges(source: Source, y_index: NDArray, weight: NDArray | None) -> Edge
     work = work_arrays(source, np.float64)
     with quiet_arithmetic(source.shape[1]):
         for block, label, w, _ in _weighted_blocks(source, y_index, weight, work):
-            top, bottom = block.max(axis=1), block.min(axis=1)
-            label_gap = top - _label_scores(block, label)
-            if np.isneginf(bottom).any():
-                gaps = np.where(np.isneginf(block), 0, top[:, None] - block)
-                mean_gap = row_sum(gaps) / np.isfinite(block).sum(axis=1)
-                constant &= not gaps.any()
-            else:
-                mean_gap = top - row_sum(block) / block.shape[1]
-                constant &= bool((top == bottom).all())
+            gaps = block.max(axis=1, keepdims=True) - block
+            label_gap = _label_scores(gaps, label)
+            n_open = np.full(len(gaps), gaps.shape[1])
+            masked = np.isposinf(gaps)
+            if masked.any():
+                np.copyto(gaps, 0, where=masked)
+                n_open -= masked.sum(axis=1)
+            mean_gap = row_sum(gaps) / n_open
+            constant &= not gaps.any()
             w = np.ones(len(block)) if w is None else w
             at_zero += float(w @ (label_gap - mean_gap))
             at_infinity += float(w @ label_gap)
@@ -152,19 +156,22 @@ def _weighted_blocks(
         yield block, label, w, (work[0][: len(block)], work[1][: len(block)])
 
 
-def _exponential_sums(block: NDArray, beta: float, work: Work) -> tuple[NDArray, NDArray]:
+def _exponential_sums(
+    block: NDArray, beta: float, work: Work, *, shift: bool = False
+) -> tuple[NDArray, NDArray]:
     """Scores z, shifted row by row or not, and the row sums of `exp(beta z)`.
 
     The exponentials are left in the second work array. Subtracting each row's largest score
     takes two more passes over the block, so it is done only where float32 needs it.
     """
-    shifted, e = work
-    if block.dtype == np.float32 and FEW_CLASSES < block.shape[1] < _UNSHIFTED_CLASSES:
+    e = work[1]
+    many = FEW_CLASSES < block.shape[1] < _UNSHIFTED_CLASSES
+    if block.dtype == np.float32 and many and not shift:
         s0 = _exponentials(block, beta, e)
         low, high = _UNSHIFTED_SUMS
         if s0.min() > low and s0.max() < high:
             return block, s0
-    z = np.subtract(block, block.max(axis=1, keepdims=True), out=shifted)
+    z = np.subtract(block, block.max(axis=1, keepdims=True), out=work[0])
     return z, _exponentials(z, beta, e)
 
 
@@ -183,10 +190,16 @@ def _row_losses(block: NDArray, label: NDArray, beta: float, work: Work) -> NDAr
 
 
 def _row_terms(
-    block: NDArray, label: NDArray, beta: float, work: Work, loss_at_one: NDArray | None
+    block: NDArray,
+    label: NDArray,
+    beta: float,
+    work: Work,
+    loss_at_one: NDArray | None,
+    *,
+    shift: bool = False,
 ) -> NDArray:
     """The fields of `Moments` for each row, (7, rows)."""
-    z, s0 = _exponential_sums(block, beta, work)
+    z, s0 = _exponential_sums(block, beta, work, shift=shift)
     e, z_label = work[1], _label_scores(z, label)
     s1 = row_dot(e, z)
     if np.isnan(s1).any():
@@ -197,13 +210,16 @@ def _row_terms(
     s3 = row_dot(np.multiply(e, z, out=e), z)
 
     mean, square, cube = s1 / s0, s2 / s0, s3 / s0
+    variance = np.maximum(square - mean**2, 0)
+    if z is block and np.abs(mean).mean() > _UNSHIFTED_MEAN * beta * variance.mean():
+        return _row_terms(block, label, beta, work, loss_at_one, shift=True)
     residual = mean - z_label
     return np.stack(
         [
             np.ones(len(z)),
             np.log(s0) - beta * z_label,
             residual,
-            np.maximum(square - mean**2, 0),
+            variance,
             cube - mean * (3 * square - 2 * mean**2),
             residual**2,
             np.full(len(z), np.nan) if loss_at_one is None else loss_at_one,

@@ -25,7 +25,8 @@ _SAMPLE_ROWS = 50
 _FEW_SCORES = 2**14
 _SAMPLE_SHARE = 0.25  # a larger share of the rows would not be worth it
 
-# Two minima were seen below this weight of rows only (none in 450 random fits above it).
+# Of fewer rows a second minimum is always looked for; of more only where the prior has more say
+# than they have (scores on a scale far too small, whose loss is flat around T = 1).
 _FEW_ROWS = 200
 
 # Accepted steps converge cubically: these leave errors far below rounding of the sums.
@@ -36,6 +37,7 @@ _STEP_TOLERANCE = {np.dtype(np.float64): 1e-5, np.dtype(np.float32): 3e-4}
 CONSTANT = "constant"  # no row's loss depends on T
 PERFECT = "perfect"  # every label has its row's largest score: T = 0 is best
 UNINFORMATIVE = "uninformative"  # no T does better than equal probabilities: T = inf is best
+FLAT = "flat"  # the loss hardly depends on T
 OUT_OF_RANGE = "out of range"  # the best T lies beyond the bounds
 _LOG_BETA_OF = {CONSTANT: 0.0, PERFECT: LOG_BETA_BOUND, UNINFORMATIVE: -LOG_BETA_BOUND}
 
@@ -77,10 +79,10 @@ def fit_temperature(
     if obstacle is not None:
         u = _LOG_BETA_OF[obstacle]
         objective(u)
-    elif alpha > 0 and objective.total_weight < _FEW_ROWS:
-        u = _minimize_from_both_ends(objective)
     else:
         u = _minimize_from_sample(objective)
+        if alpha > 0 and (objective.total_weight < _FEW_ROWS or objective.prior_rules()):
+            u = _minimize_from_other_end(objective, u)
     if obstacle is None and abs(u) >= LOG_BETA_BOUND:
         obstacle = OUT_OF_RANGE
     if not objective.moments.finite:
@@ -144,6 +146,10 @@ class _Objective:
         self(u)
         return self.moments.loss + self.alpha * u**2 / 2
 
+    def prior_rules(self) -> bool:
+        """Whether the prior outweighs the rows where J was last evaluated."""
+        return bool(self.slope(self.u).second < 2 * self.alpha)
+
     def minimize(self, start: float) -> float:
         u, _ = minimize_scalar(
             self,
@@ -200,14 +206,14 @@ def _minimize_from_sample(objective: _Objective) -> float:
     return objective.minimize(sample.minimize(0.0))
 
 
-def _minimize_from_both_ends(objective: _Objective) -> float:
-    """The lower of the minima found from T = 1 and from the maximum of the likelihood."""
-    obstacle = _obstacle(loss_edges(*objective.rows))
+def _minimize_from_other_end(objective: _Objective, found: float) -> float:
+    """The lower of the minimum found and the one downhill of the maximum of the likelihood."""
+    obstacle = likelihood_obstacle(*objective.rows)
     if obstacle is None:
-        maximum = _Objective(*objective.rows, 0.0).minimize(0.0)
+        maximum = _minimize_from_sample(_Objective(*objective.rows, 0.0))
     else:
         maximum = _LOG_BETA_OF[obstacle]
-    candidates = {objective.minimize(start) for start in (0.0, maximum)}
+    candidates = {found, objective.minimize(maximum)}
     best = min(sorted(candidates), key=objective.value)
     objective(best)
     return best

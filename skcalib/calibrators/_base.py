@@ -110,6 +110,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
             )
         else:
             fitted = self._fit_around_estimator(X, y, sample_weight, params)
+        _warn_of_convergence(fitted)
         self._replace_fitted(fitted)
         return self
 
@@ -156,7 +157,10 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         return refuse_nan_rows(self.calibrator_.predict_proba(scores), scores)
 
     def predict_log_proba(self, X: Any) -> NDArray:
-        """Logarithms of the calibrated probabilities, without rounding small ones to 0.
+        """Logarithms of the calibrated probabilities.
+
+        One temperature keeps what probabilities round to 0; where maps are averaged or fitted
+        class by class, they are the logarithms of `predict_proba`.
 
         Parameters
         ----------
@@ -213,6 +217,11 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
 
     def _check_parameters(self) -> None:
         """Refuse parameters that cannot be right, before anything is fitted."""
+        if isinstance(self.cv, str) and self.cv == "prefit":
+            raise ValueError(
+                "cv='prefit' is not needed: wrap the fitted model, "
+                "estimator=FrozenEstimator(model)."
+            )
         check_parameters(self)
 
     def _fit_on_scores(
@@ -245,7 +254,6 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
                 UserWarning,
                 stacklevel=3,
             )
-        _warn_of_convergence([calibrator])
         fitted = {
             "classes_": classes,
             "calibrator_": calibrator,
@@ -289,7 +297,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
             n_jobs=self.n_jobs,
         )
         fitted: dict[str, Any]
-        if self.ensemble:
+        if self.ensemble:  # or "auto": frozen estimators do not come here
             pairs = [
                 CalibratedPair(
                     fold.estimator,
@@ -299,16 +307,14 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
                 )
                 for fold in folds
             ]
-            maps, estimator = [pair.calibrator for pair in pairs], pairs[0].estimator
+            estimator = pairs[0].estimator
             fitted = {"calibrated_classifiers_": pairs}
         else:
             rows, scores, pooled_weight = pool(folds, len(labels))
             calibrator = self._fit_map(scores, y_index[rows], pooled_weight)
             estimator = clone(self.estimator).fit(X, labels, **fit_params)
-            maps = [calibrator]
             fitted = {"calibrator_": calibrator, "estimator_": estimator}
             fitted |= calibrator.fitted_attributes()
-        _warn_of_convergence(maps)
         return fitted | {
             "classes_": classes,
             "response_method_": method,
@@ -323,7 +329,6 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         y_index = encode(labels, classes, of="the classes the estimator was trained on,")
         scores = read_scores(self.estimator, X, method, classes)
         calibrator = self._fit_map(scores, y_index, weight)
-        _warn_of_convergence([calibrator])
         return {
             "classes_": classes,
             "calibrator_": calibrator,
@@ -366,6 +371,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
             raise ValueError(
                 f"X has {n_columns} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input."
+                + (" For one row pass X.reshape(1, -1)." if np.ndim(X) == 1 else "")
             )
         return Scores(_reordered(values, self.column_order_), self.response_method_, "X")
 
@@ -395,7 +401,10 @@ def _features_of(estimator: Any) -> dict[str, Any]:
     return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
 
 
-def _warn_of_convergence(maps: list[CalibrationMap]) -> None:
+def _warn_of_convergence(fitted: dict[str, Any]) -> None:
+    """One warning for the map, or for all maps of an ensemble, of what their rows leave open."""
+    pairs = fitted.get("calibrated_classifiers_", [])
+    maps = [pair.calibrator for pair in pairs] or [fitted["calibrator_"]]
     messages = {message for m in maps if (message := m.convergence_warning())}
     if messages:
-        warnings.warn(" ".join(sorted(messages)), ConvergenceWarning, stacklevel=4)
+        warnings.warn(" ".join(sorted(messages)), ConvergenceWarning, stacklevel=3)

@@ -15,11 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
+from skcalib._kernels._smoothing import offset_of, smoothing_of
 from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions, platt_calibration
 from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._map import CalibrationMap
 from skcalib.calibrators._temperature import fit_scores
+
+_SMALL_SCORES = 1e-3
 
 
 class _OneVsRestMap(CalibrationMap):
@@ -104,6 +107,7 @@ class SigmoidMap(_OneVsRestMap):
     slope: NDArray  # a, (K,) or (1,)
     intercept: NDArray  # b, likewise
     offset: float
+    n_classes: int
 
     def _features(self, scores: Scores) -> NDArray:
         return log_odds(scores, self.offset)
@@ -113,7 +117,11 @@ class SigmoidMap(_OneVsRestMap):
 
     def fitted_attributes(self) -> dict[str, Any]:
         """See `SigmoidCalibration`."""
-        return {"slope_": self.slope, "intercept_": self.intercept}
+        return {
+            "slope_": self.slope,
+            "intercept_": self.intercept,
+            "smoothing_": smoothing_of(self.offset, self.n_classes),
+        }
 
 
 def log_odds(scores: Scores, offset: float) -> NDArray:
@@ -131,8 +139,10 @@ def log_odds(scores: Scores, offset: float) -> NDArray:
 def _fit_sigmoid(x: NDArray, is_class: NDArray, weight: NDArray) -> tuple[float, float]:
     if not len(x):
         return 0.0, np.inf  # a class masked in every row has probability 0
-    platt = platt_calibration().fit(x, is_class, weight)
-    return platt.a_, platt.b_
+    # Its optimizer stops at a slope of fixed size, which much smaller scores have at the start.
+    scale = _power_of_two(x) if np.abs(x).max() < _SMALL_SCORES else 1.0
+    platt = platt_calibration().fit(x / scale, is_class, weight)
+    return platt.a_ / scale, platt.b_
 
 
 class SigmoidCalibration(BaseCalibrator):
@@ -164,8 +174,10 @@ class SigmoidCalibration(BaseCalibrator):
     Attributes
     ----------
     slope_, intercept_ : ndarray of shape (n_classes,), or (1,) for two classes
-        a and b of each class. These, `calibrator_` and `estimator_` exist unless an ensemble
-        was fitted.
+        a and b of each class. These, `smoothing_`, `calibrator_` and `estimator_` exist unless an
+        ensemble was fitted.
+    smoothing_ : float
+        The share of the uniform distribution mixed in; 0 for logits.
     classes_ : ndarray of shape (n_classes,)
         Sorted labels.
     estimator_ : estimator
@@ -229,20 +241,23 @@ class SigmoidCalibration(BaseCalibrator):
     def _fit_map(
         self, scores: Scores, y_index: NDArray, sample_weight: NDArray | None
     ) -> SigmoidMap:
-        offset = 0.0
-        if not scores.are_logits:
-            offset, _ = fit_scores(scores, y_index, sample_weight, 1.0, self.smoothing)
+        if scores.are_logits:
+            offset = 0.0
+        elif self.smoothing == "auto":
+            offset, _ = fit_scores(scores, y_index, sample_weight, 1.0, "auto")
+        else:
+            offset = offset_of(float(self.smoothing), scores.values.shape[1])
         features = log_odds(scores, offset)
         pairs = _fit_each_class(scores, features, y_index, sample_weight, _fit_sigmoid)
         slope, intercept = np.array(pairs).T
-        return SigmoidMap(slope, intercept, offset)
+        return SigmoidMap(slope, intercept, offset, scores.values.shape[1])
 
 
 @dataclass(frozen=True)
 class IsotonicMap(_OneVsRestMap):
     """A monotone step-and-slope function for each class, mixed with a little of uniform."""
 
-    functions: tuple[IsotonicRegression | None, ...]  # one per class, or one for two classes
+    functions: tuple[tuple[IsotonicRegression, float] | None, ...]  # and the unit of its scores
     uniform_share: float  # 1 / (n + 1)
 
     def _features(self, scores: Scores) -> NDArray:
@@ -250,9 +265,10 @@ class IsotonicMap(_OneVsRestMap):
 
     def _class_probabilities(self, features: NDArray) -> NDArray:
         proba = np.zeros(features.shape)
-        for k, function in enumerate(self.functions):
-            if function is not None:
-                proba[:, k] = function.predict(features[:, k])
+        for k, fitted in enumerate(self.functions):
+            if fitted is not None:
+                function, scale = fitted
+                proba[:, k] = function.predict(features[:, k] / scale)
         return proba
 
     def predict_proba(self, scores: Scores) -> NDArray:
@@ -271,10 +287,18 @@ def _monotone_scores(scores: Scores) -> NDArray:
     return _probabilities(scores)
 
 
-def _fit_isotonic(x: NDArray, is_class: NDArray, weight: NDArray) -> IsotonicRegression | None:
+def _fit_isotonic(
+    x: NDArray, is_class: NDArray, weight: NDArray
+) -> tuple[IsotonicRegression, float] | None:
     if not len(x):
         return None  # a class masked in every row
-    return IsotonicRegression(out_of_bounds="clip").fit(x, is_class, weight)
+    scale = _power_of_two(x)  # it takes scores closer than 1e-15 for equal
+    return IsotonicRegression(out_of_bounds="clip").fit(x / scale, is_class, weight), scale
+
+
+def _power_of_two(x: NDArray) -> float:
+    """The power of two at the largest size among x: dividing by it rounds nothing."""
+    return float(np.ldexp(1.0, np.frexp(np.abs(x).max())[1])) or 1.0
 
 
 class IsotonicCalibration(BaseCalibrator):
@@ -283,7 +307,8 @@ class IsotonicCalibration(BaseCalibrator):
     The map is scikit-learn's own: the monotone function of the score that fits the labels best.
     It can mend any monotone distortion but needs rows, about a thousand. Its exact zeros would
     make the log loss infinite, so a share ``1 / (n + 1)`` of the uniform distribution is mixed
-    in, n being the sum of the weights. The predicted class can change.
+    in, n being the sum of the weights: let them sum to the number of rows, not to one. The
+    predicted class can change.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def cross_fit(
         # A class rarer than the folds is in order here: what it costs is counted at the end.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         splitter = check_cv(_DEFAULT_FOLDS if cv is None else cv, y, classifier=True)
-        if cv is None or isinstance(cv, int):
+        if cv is None or isinstance(cv, Integral):
             splitter = _fitting_splitter(splitter, y)
         splits = list(splitter.split(X, y, **split_params))
     folds: list[HeldOut] = Parallel(n_jobs=n_jobs)(

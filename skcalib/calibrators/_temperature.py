@@ -12,6 +12,7 @@ from skcalib._kernels._smoothing import fit_smoothing, offset_of, smoothing_of
 from skcalib._kernels._softmax import log_softmax, softmax
 from skcalib._kernels._temperature import (
     CONSTANT,
+    FLAT,
     OUT_OF_RANGE,
     PERFECT,
     UNINFORMATIVE,
@@ -31,7 +32,9 @@ _OBSTACLES = {
     CONSTANT: "the scores of every row are equal. Check them, or use a prior (alpha=1).",
     PERFECT: f"none of them is misclassified. {_MORE}",
     UNINFORMATIVE: f"their scores say nothing about their labels. {_MORE}",
-    OUT_OF_RANGE: "the best one lies beyond the bounds. Bring the scores to another scale.",
+    FLAT: f"their log loss hardly depends on it. {_MORE}",
+    OUT_OF_RANGE: "the best one lies beyond the bounds. Bring logits to another scale; for "
+    "probabilities use a prior (alpha=1).",
 }
 
 
@@ -120,7 +123,8 @@ class TemperatureScaling(BaseCalibrator):
         For probabilities, the share eps of the uniform distribution mixed in before the
         logarithm, ``z = log(p + c)``, ``c = eps / (1 - eps) / K``, in [0, 1). An exact zero of
         a forest would decide T otherwise. "auto" fits eps along with T; 0 takes probabilities
-        as they are. Logits are never smoothed.
+        as they are, and log-probabilities with all that they keep of what would round to 0.
+        Logits are never smoothed.
     cv : int, cross-validation generator or iterable, default=None
         How rows are held out from the estimator; None means 5 stratified folds.
     ensemble : bool or "auto", default=False
@@ -142,7 +146,7 @@ class TemperatureScaling(BaseCalibrator):
     smoothing_ : float
         The share eps; 0 for logits.
     n_iter_ : int
-        Passes over the calibration rows that the fit took.
+        Evaluations of the objective on all calibration rows, in the search that found T.
     log_loss_before_, log_loss_after_ : float
         Mean log loss of the calibration rows at T = 1 without smoothing, and as served.
     classes_ : ndarray of shape (n_classes,)
@@ -262,7 +266,7 @@ def fit_scores(
         offset = offset_of(float(smoothing), scores.values.shape[1])
         fit = fit_temperature(scores.source(offset), *rows, alpha)
         total = len(y_index) if sample_weight is None else sample_weight.sum()
-        loss_before = log_loss_sum(scores.source(), *rows) / total
+        loss_before = log_loss_sum(scores.source(), *rows, dtype=np.float64) / total
         fit = fit._replace(loss_before=float(loss_before))
     if not fit.finite:
         scores.refuse_bad_rows(*rows)

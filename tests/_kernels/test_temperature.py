@@ -160,3 +160,32 @@ def test_the_interval_covers_the_temperature_in_95_of_100(n, temperature):
         fit = fit_temperature(Logits(z), y, None, 1.0)
         hits += abs(fit.log_beta + np.log(temperature)) <= 1.96 * fit.standard_error
     assert 930 <= hits <= 970  # within three standard errors, 7 each, of .95
+
+
+@pytest.mark.parametrize(("n", "scale"), [(199, 1e-4), (300, 1e-4), (4000, 1e-6), (200_000, 1e-6)])
+def test_scores_far_too_small_do_not_leave_the_prior_in_charge(n, scale):
+    z, y = random_problem(0, n, 3, 0.7)
+    fit = fit_temperature(Logits(z * scale), y, None, 1.0)
+    # log T = log(.7 scale), pulled towards 0 by less than half of itself.
+    assert -fit.log_beta < np.log(0.7 * scale) / 2
+    assert fit.loss_after < fit.loss_before - 0.2
+
+
+@pytest.mark.parametrize("offset", [0, 8, 20, 40, 10_000])
+def test_float32_scores_close_together_and_far_from_zero_keep_their_digits(offset):
+    rng = np.random.default_rng(0)
+    z = rng.integers(-64, 64, (4000, 100)) / 256  # adding the offset is exact
+    y = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    fit = fit_temperature(Logits((z + offset).astype(np.float32)), y, None, 0.0)
+    assert relative_error(fit.log_beta, log_beta(z, y)) < 1e-6
+
+
+@pytest.mark.parametrize("gap", [16, 24])
+def test_float32_scores_of_confident_rows_keep_their_digits(gap):
+    rng = np.random.default_rng(0)
+    z, y = rng.standard_normal((12_121, 33)), rng.integers(0, 33, 12_121)
+    z[np.arange(len(z)), y] += gap
+    y[:2] = (y[:2] + 1) % 33  # two mistakes
+    z = z.astype(np.float32)
+    fit = fit_temperature(Logits(z), y, None, 0.0)
+    assert relative_error(fit.log_beta, log_beta(z, y)) < 1e-6
