@@ -98,8 +98,8 @@ def check_labels(y: ArrayLike, name: str = "y", *, estimator: str = "skcalib") -
     _refuse_masked_array(y, name)
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
         raise ValueError(
-            f"{name} should be a 1d array of labels, got an array of shape {np.shape(y)} "
-            f"instead. For one-hot labels pass {name}.argmax(axis=1)."
+            f"{name} should be a 1d array, got an array of shape {np.shape(y)} instead. For "
+            f"one-hot labels pass {name}.argmax(axis=1)."
         )
     labels = column_or_1d(y, warn=True)
     if len(labels) == 0:

@@ -69,12 +69,12 @@ def log_of(proba, floor):
 def expected_smoothing(proba, weight):
     """Mean of the prior on s = logit(eps): log(K d) + 2 within [-6, 0], d the grain.
 
-    d is the smallest value which at least a tenth of the weight does not exceed, of each row's
+    d is the smallest value which at least a quarter of the weight does not exceed, of each row's
     smallest positive probability.
     """
     smallest = np.array([min(p for p in row if p > 0) for row in proba.tolist()])
     order = np.argsort(smallest)
-    reached = weight[order].cumsum() >= weight.sum() / 10 * (1 - 1e-12)
+    reached = weight[order].cumsum() >= weight.sum() / 4 * (1 - 1e-12)
     grain = smallest[order][np.argmax(reached)]
     return float(np.clip(np.log(proba.shape[1] * grain) + 2, -6, 0))
 

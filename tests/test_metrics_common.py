@@ -224,7 +224,7 @@ BAD_LABELS = {
     "repeated": ([0, 1, 2], {"labels": [0, 0, 1]}, r"labels must be sorted and without repeats"),
     "NaN": ([0, 1, np.nan], {}, r"Input y_true contains NaN"),
     "continuous": ([0.1, 0.2, 0.7], {}, r"Unknown label type"),
-    "none": (None, {}, r"target y is None"),
+    "none": (None, {}, r"target y_true is None"),
 }
 
 

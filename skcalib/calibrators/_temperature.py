@@ -33,8 +33,8 @@ _OBSTACLES = {
     PERFECT: f"none of them is misclassified. {_MORE}",
     UNINFORMATIVE: f"their scores say nothing about their labels. {_MORE}",
     FLAT: f"their log loss hardly depends on it. {_MORE}",
-    OUT_OF_RANGE: "the best one lies beyond the bounds. Bring logits to another scale; for "
-    "probabilities use a prior (alpha=1).",
+    OUT_OF_RANGE: "the best one lies beyond the bounds. Check what the scores are, and their "
+    "scale.",
 }
 
 

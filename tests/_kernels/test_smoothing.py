@@ -16,12 +16,12 @@ def forest_like(seed, n, n_classes, n_trees):
 
 
 def expected_s(p, weight):
-    """log(K d) + 2 in [-6, 0], d the value at which sorted smallest shares reach a tenth."""
+    """log(K d) + 2 in [-6, 0], d the value at which sorted smallest shares reach a quarter."""
     smallest = [min(share for share in row if share > 0) for row in p.tolist()]
     reached, total = 0.0, sum(weight)
     for d, w in sorted(zip(smallest, weight, strict=True)):
         reached += w
-        if reached >= total / 10:
+        if reached >= total / 4:
             return min(max(np.log(p.shape[1] * d) + 2, -6), 0)
 
 
