@@ -5,6 +5,8 @@ on scores. Everything else that makes a scikit-learn classifier stands here: an 
 or none, frozen estimators, cross-fitting, ensembles, classes, metadata routing and tags.
 """
 
+from __future__ import annotations
+
 import warnings
 from abc import ABCMeta, abstractmethod
 from numbers import Integral

@@ -4,6 +4,8 @@ Both are one-vs-rest: a map for each class (for two classes one, of the second),
 are normalised. One class may overtake another on the way: the predicted class can change.
 """
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass

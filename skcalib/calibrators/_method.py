@@ -1,5 +1,7 @@
 """Any calibrator, chosen by a parameter."""
 
+from __future__ import annotations
+
 from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike, NDArray

@@ -1,5 +1,7 @@
 """Temperature scaling: one positive number for all rows."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar

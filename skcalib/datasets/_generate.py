@@ -1,5 +1,7 @@
 """Logits whose temperature is known by construction."""
 
+from __future__ import annotations
+
 from math import isfinite
 from numbers import Integral, Real
 

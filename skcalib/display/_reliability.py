@@ -1,5 +1,7 @@
 """Reliability diagrams."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,7 +92,7 @@ class ReliabilityDisplay:
         intervals: bool = True,
         counts: bool = True,
         **kwargs: Any,
-    ) -> "ReliabilityDisplay":
+    ) -> ReliabilityDisplay:
         """Draw the diagram of a fitted classifier's `predict_proba` on data.
 
         Parameters
@@ -177,7 +179,7 @@ class ReliabilityDisplay:
         intervals: bool = True,
         counts: bool = True,
         **kwargs: Any,
-    ) -> "ReliabilityDisplay":
+    ) -> ReliabilityDisplay:
         """Draw the diagram of predicted probabilities.
 
         Parameters
@@ -267,7 +269,7 @@ class ReliabilityDisplay:
         intervals: bool = True,
         counts: bool = True,
         **kwargs: Any,
-    ) -> "ReliabilityDisplay":
+    ) -> ReliabilityDisplay:
         """Draw the diagram.
 
         Parameters

@@ -1,5 +1,7 @@
 """Binned calibration errors."""
 
+from __future__ import annotations
+
 from numbers import Integral
 from typing import Any
 

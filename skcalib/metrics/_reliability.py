@@ -1,5 +1,7 @@
 """Reliability curves: observed frequencies against predicted probabilities, with intervals."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
