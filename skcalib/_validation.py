@@ -96,9 +96,10 @@ def check_labels(y: ArrayLike, name: str = "y", *, estimator: str = "skcalib") -
             "calibration compares scores with true labels."
         )
     _refuse_masked_array(y, name)
-    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+    shape = np.asarray(y).shape
+    if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
-            f"{name} should be a 1d array, got an array of shape {np.shape(y)} instead. For "
+            f"{name} should be a 1d array, got an array of shape {shape} instead. For "
             f"one-hot labels pass {name}.argmax(axis=1)."
         )
     labels = column_or_1d(y, warn=True)
