@@ -1,0 +1,65 @@
+"""What users pass in, turned into canonical arrays, or refused.
+
+Every check names the parameter, what was expected, what came, and the way out where there is
+one. `_sklearn` is the package's only door to private scikit-learn names.
+"""
+
+from skcalib._validation._arrays import (
+    check_numeric,
+    check_same_length,
+    check_weights,
+)
+from skcalib._validation._labels import check_column_classes, check_labels, column_of, encode
+from skcalib._validation._predictions import Predictions, check_predictions
+from skcalib._validation._scores import (
+    check_log_probabilities,
+    check_probabilities,
+    check_unit_interval,
+    look_like_probabilities,
+    refuse_bad_logits,
+)
+from skcalib._validation._sklearn import (
+    BaseScorer,
+    HasMethods,
+    Interval,
+    Options,
+    StrOptions,
+    check_feature_names,
+    check_options,
+    check_parameters,
+    count_rows,
+    feature_names_of,
+    params_of_rows,
+    platt_calibration,
+    split_rows,
+)
+
+__all__ = [
+    "BaseScorer",
+    "HasMethods",
+    "Interval",
+    "Options",
+    "Predictions",
+    "StrOptions",
+    "check_column_classes",
+    "check_feature_names",
+    "check_labels",
+    "check_log_probabilities",
+    "check_numeric",
+    "check_options",
+    "check_parameters",
+    "check_predictions",
+    "check_probabilities",
+    "check_same_length",
+    "check_unit_interval",
+    "check_weights",
+    "column_of",
+    "count_rows",
+    "encode",
+    "feature_names_of",
+    "look_like_probabilities",
+    "params_of_rows",
+    "platt_calibration",
+    "refuse_bad_logits",
+    "split_rows",
+]
