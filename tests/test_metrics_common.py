@@ -13,7 +13,7 @@ from skcalib.metrics import (
     maximum_calibration_error,
     reliability_curve,
 )
-from skcalib.metrics._scorers import log_loss
+from skcalib.metrics._log_loss import log_loss
 
 
 def curve_points(*args, **kwargs):

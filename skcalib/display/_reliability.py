@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from skcalib._response import read_probabilities
 from skcalib._validation import check_options, check_predictions
+from skcalib.metrics._events import events_of
 from skcalib.metrics._reliability import CURVE_CONSTRAINTS, ReliabilityCurve, curves_of
 
 # The palette of Okabe and Ito without yellow and black, told apart by the colour-blind; shapes
@@ -252,9 +253,8 @@ class ReliabilityDisplay:
             y_true, y_proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
         )
         curves = curves_of(
-            checked,
+            events_of(checked, kind, None if class_labels is None else list(class_labels)),
             kind=kind,
-            class_labels=class_labels,
             n_bins=n_bins,
             strategy=strategy,
             confidence_level=confidence_level,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from skcalib._kernels._brier import squared_error
-from skcalib._validation import StrOptions, check_options, check_predictions
+from skcalib._validation import Predictions, StrOptions, check_options, check_predictions
 
 _CONSTRAINTS = {"scale_by_half": [StrOptions({"auto"}), "boolean"]}
 
@@ -77,6 +77,11 @@ def brier_score(
     checked = check_predictions(
         y_true, y_proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
     )
-    score = np.average(squared_error(checked.proba, checked.y_index), weights=checked.weight)
+    return float(np.average(brier_scores(checked, scale_by_half), weights=checked.weight))
+
+
+def brier_scores(checked: Predictions, scale_by_half: bool | str = "auto") -> NDArray:
+    """Score of each row, (n,) float64."""
+    scores = squared_error(checked.proba, checked.y_index)
     halved = len(checked.classes) == 2 if scale_by_half == "auto" else scale_by_half
-    return float(score / 2 if halved else score)
+    return scores / 2 if halved else scores

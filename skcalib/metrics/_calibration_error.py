@@ -10,13 +10,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from skcalib._kernels._binning import BinSums
 from skcalib._validation import Options, StrOptions, check_options, check_predictions
-from skcalib.metrics._binned import BINNING_CONSTRAINTS, bin_predictions
+from skcalib.metrics._binned import BINNING_CONSTRAINTS, bin_events
+from skcalib.metrics._events import (
+    KIND_AVERAGE_CONSTRAINTS,
+    Events,
+    average_over_classes,
+    events_of,
+)
 
-_CONSTRAINTS: dict[str, list[Any]] = BINNING_CONSTRAINTS | {
-    "norm": [Options(Integral, {1, 2}), StrOptions({"max"})],
-    "debias": ["boolean"],
-    "average": [StrOptions({"mean", "sum", "prevalence"})],
-}
+_CONSTRAINTS: dict[str, list[Any]] = (
+    BINNING_CONSTRAINTS
+    | KIND_AVERAGE_CONSTRAINTS
+    | {
+        "norm": [Options(Integral, {1, 2}), StrOptions({"max"})],
+        "debias": ["boolean"],
+    }
+)
 
 
 def calibration_error(
@@ -122,11 +131,31 @@ def calibration_error(
     checked = check_predictions(
         y_true, y_proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
     )
-    sums, _ = bin_predictions(checked, kind, n_bins, strategy)
+    return error_of(
+        events_of(checked, kind),
+        norm=norm,
+        n_bins=n_bins,
+        strategy=strategy,
+        debias=debias,
+        average=average,
+    )
+
+
+def error_of(
+    events: Events,
+    *,
+    norm: int | str = 1,
+    n_bins: int = 15,
+    strategy: str = "uniform",
+    debias: bool = False,
+    average: str = "mean",
+) -> float:
+    """`calibration_error` of events at hand; a single column is its own average."""
+    sums, _ = bin_events(events, n_bins, strategy)
     if norm == "max":
         return float(_gaps(sums).max())
     errors = _squared_errors(sums, debias) if norm == 2 else _mean_gaps(sums)
-    error = errors[0] if kind != "class" else _average(errors, sums, average)
+    error = errors[0] if len(errors) == 1 else average_over_classes(errors, events, average)
     return float(np.sqrt(max(error, 0)) if norm == 2 else error)
 
 
@@ -290,11 +319,3 @@ def _squared_errors(sums: BinSums, debias: bool) -> NDArray:
         frequency = sums.events / weight
         squared = np.where(enough, squared - frequency * (1 - frequency) / (weight - 1), 0)
     return (sums.weight * squared).sum(axis=1) / sums.weight.sum(axis=1)
-
-
-def _average(errors: NDArray, sums: BinSums, average: str) -> float:
-    """Combine the errors of all classes."""
-    if average == "sum":
-        return errors.sum()
-    prevalence = sums.events.sum(axis=1) if average == "prevalence" else None
-    return np.average(errors, weights=prevalence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -11,14 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from skcalib._validation import (
-    Interval,
-    Predictions,
-    check_options,
-    check_predictions,
-    column_of,
-)
-from skcalib.metrics._binned import BINNING_CONSTRAINTS, bin_predictions
+from skcalib._validation import Interval, check_options, check_predictions
+from skcalib.metrics._binned import BINNING_CONSTRAINTS, bin_events
+from skcalib.metrics._events import Events, one_event_of, refuse_class_label
 
 CURVE_CONSTRAINTS: dict[str, list[Any]] = BINNING_CONSTRAINTS | {
     "confidence_level": [Interval(Real, 0, 1, closed="neither")],
@@ -153,19 +147,13 @@ def reliability_curve(
         strategy=strategy,
         confidence_level=confidence_level,
     )
-    if (class_label is not None) != (kind == "class"):
-        raise ValueError(
-            f"kind='class' needs a class_label and no other kind takes one, got kind={kind!r} and "
-            f"class_label={class_label!r}."
-        )
+    refuse_class_label(kind, class_label)
     checked = check_predictions(
         y_true, y_proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
     )
-    named = None if class_label is None else [class_label]
     (curve,) = curves_of(
-        checked,
+        one_event_of(checked, kind, class_label),
         kind=kind,
-        class_labels=named,
         n_bins=n_bins,
         strategy=strategy,
         confidence_level=confidence_level,
@@ -174,26 +162,12 @@ def reliability_curve(
 
 
 def curves_of(
-    checked: Predictions,
-    *,
-    kind: str,
-    class_labels: Sequence[Any] | None,
-    n_bins: int,
-    strategy: str,
-    confidence_level: float,
+    events: Events, *, kind: str, n_bins: int, strategy: str, confidence_level: float
 ) -> list[ReliabilityCurve]:
-    """One curve per line of `bin_predictions`; of kind "class", of all classes by default."""
-    classes = checked.classes.tolist()
-    columns = None
-    if kind == "class":
-        named = classes if class_labels is None else class_labels
-        columns = [column_of(label, checked.classes, "class_label") for label in named]
-        lines: list[Any] = [classes[column] for column in columns]
-    else:
-        lines = [None if kind == "confidence" else classes[checked.positive]]
-    sums, edges = bin_predictions(checked, kind, n_bins, strategy, columns)
+    """One curve per column of the events."""
+    sums, edges = bin_events(events, n_bins, strategy)
     curves = []
-    for line, class_label in enumerate(lines):
+    for line, class_label in enumerate(events.labels):
         filled = sums.weight[line] > 0
         weight, squared_weight, proba, events = (field[line, filled] for field in sums)
         frequency = events / weight

@@ -4,14 +4,14 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import metrics
 
 from skcalib._response import read_probabilities
-from skcalib._validation import BaseScorer, check_predictions
+from skcalib._validation import BaseScorer
 from skcalib.metrics._brier import brier_score
 from skcalib.metrics._calibration_error import expected_calibration_error
+from skcalib.metrics._log_loss import log_loss
 
 
 class ProbabilityScorer(BaseScorer):
@@ -79,26 +79,6 @@ class ProbabilityScorer(BaseScorer):
         y_proba = read_probabilities(estimator, X)
         arguments = {"labels": estimator.classes_} | self._kwargs | kwargs
         return self._sign * self._score_func(y_true, y_proba, **arguments)
-
-
-def log_loss(
-    y_true: ArrayLike,
-    y_proba: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    labels: ArrayLike | None = None,
-) -> float:
-    """scikit-learn's log loss, of the probability each row gives to its true class.
-
-    Given all columns, scikit-learn would warn of sums that are one to three decimals only.
-    """
-    checked = check_predictions(y_true, y_proba, sample_weight=sample_weight, labels=labels)
-    of_true_class = checked.proba[np.arange(len(checked.y_index)), checked.y_index]
-    # As float64: scikit-learn clips at the type's epsilon, and that of float32 is 1e-7.
-    of_true_class = of_true_class.astype(np.float64).clip(0, 1)
-    return metrics.log_loss(
-        np.ones(len(of_true_class)), of_true_class, sample_weight=checked.weight, labels=[0, 1]
-    )
 
 
 ece_scorer = ProbabilityScorer(expected_calibration_error)

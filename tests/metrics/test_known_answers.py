@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skcalib.metrics import brier_score, calibration_error
-from skcalib.metrics._scorers import log_loss
+from skcalib.metrics._log_loss import log_loss
 
 DATA = Path(__file__).parents[1] / "data"
 KNOWN = json.loads((DATA / "known_answers.json").read_text(encoding="utf-8"))

@@ -29,7 +29,7 @@ from skcalib.metrics import (
     get_scorer_names,
     log_loss_scorer,
 )
-from skcalib.metrics._scorers import log_loss
+from skcalib.metrics._log_loss import log_loss
 
 SCORERS = {"ece": ece_scorer, "brier": brier_scorer, "log_loss": log_loss_scorer}
 every_scorer = pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
