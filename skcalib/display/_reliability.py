@@ -10,14 +10,17 @@ from numpy.typing import ArrayLike
 
 from skcalib._response import read_probabilities
 from skcalib._validation import check_options, check_predictions
+from skcalib.display._drawing import (
+    GREY,
+    n_drawn,
+    name_of,
+    new_axes,
+    refuse_line_properties,
+    require_matplotlib,
+    style_of,
+)
 from skcalib.metrics._events import events_of
 from skcalib.metrics._reliability import CURVE_CONSTRAINTS, ReliabilityCurve, curves_of
-
-# The palette of Okabe and Ito without yellow and black, told apart by the colour-blind; shapes
-# tell them apart in grey.
-_COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]
-_MARKERS = ["o", "s", "^", "D", "v"]
-_GREY = "0.45"
 
 # A legend of more curves than this would hide some: it goes beside the axes of a new figure.
 _FEW_CURVES = 5
@@ -154,7 +157,7 @@ class ReliabilityDisplay:
             sample_weight=sample_weight,
             labels=estimator.classes_,
             pos_label=pos_label,
-            name=type(estimator).__name__ if name is None else name,
+            name=name_of(estimator, name),
             ax=ax,
             intervals=intervals,
             counts=counts,
@@ -295,25 +298,18 @@ class ReliabilityDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        try:
-            from matplotlib.lines import Line2D
-        except ImportError as error:
-            raise ImportError(
-                "ReliabilityDisplay.plot needs matplotlib: pip install skcalib[plot]"
-            ) from error
-        Line2D([], [], **kwargs)  # refuses what is no property of a line, before there is a figure
+        require_matplotlib("ReliabilityDisplay")
+        refuse_line_properties(**kwargs)
         legend: dict[str, Any] = {"loc": "upper left"}
         if ax is None:
-            import matplotlib.pyplot as plt
-
             crowded = len(self.curves) > _FEW_CURVES
             if crowded:
                 legend["bbox_to_anchor"] = (1.14, 1)
-            _, ax = plt.subplots(figsize=(7.2 if crowded else 5.5, 6), layout="constrained")
+            ax = new_axes((7.2 if crowded else 5.5, 6))
         name = self.name if name is None else name
 
         if not any(line.get_label() == _DIAGONAL for line in ax.lines):
-            ax.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1, label=_DIAGONAL)
+            ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label=_DIAGONAL)
         panel = _counts_panel(ax) if counts else None
         lines = []
         for curve in self.curves:
@@ -346,14 +342,7 @@ def _counts_panel(ax: Any) -> Any:
 
 
 def _draw_curve(ax: Any, curve: ReliabilityCurve, label: str, kwargs: dict[str, Any]) -> Any:
-    n_drawn = sum(line.get_gid() == _CURVE for line in ax.lines)
-    style = {
-        "color": _COLORS[n_drawn % len(_COLORS)],
-        "marker": _MARKERS[n_drawn % len(_MARKERS)],
-        "markersize": 5,
-        "label": label,
-        "gid": _CURVE,
-    }
+    style = style_of(n_drawn(ax, _CURVE)) | {"markersize": 5, "label": label, "gid": _CURVE}
     return ax.plot(curve.mean_proba, curve.frequency, **(style | kwargs))[0]
 
 
