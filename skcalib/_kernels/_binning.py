@@ -28,6 +28,7 @@ class BinSums(NamedTuple):
     squared_weight: NDArray  # sum w^2
     proba: NDArray  # sum w p
     events: NDArray  # sum w over rows whose event happened
+    squared_error: NDArray  # sum w (p - [happened])^2; NaN unless asked for
 
 
 def uniform_edges(n_bins: int) -> NDArray:
@@ -69,7 +70,14 @@ def bin_index(p: NDArray, edges: NDArray) -> NDArray:
     return index
 
 
-def bin_sums(p: NDArray, event: NDArray, weight: NDArray | None, edges: NDArray) -> BinSums:
+def bin_sums(
+    p: NDArray,
+    event: NDArray,
+    weight: NDArray | None,
+    edges: NDArray,
+    *,
+    squared_error: bool = False,
+) -> BinSums:
     """Weighted sums over the rows of each bin.
 
     Parameters
@@ -78,6 +86,7 @@ def bin_sums(p: NDArray, event: NDArray, weight: NDArray | None, edges: NDArray)
     event : ndarray of shape (n,), the column whose event happened, or -1
     weight : ndarray of shape (n,), float64, or None for ones
     edges : ndarray of shape (B + 1,), or (B + 1, C) for edges of each column's own
+    squared_error : bool, whether to sum the squared errors too
     """
     n_columns, n_bins = p.shape[1], len(edges) - 1
     sums = np.zeros((len(BinSums._fields), n_columns, n_bins))
@@ -86,13 +95,16 @@ def bin_sums(p: NDArray, event: NDArray, weight: NDArray | None, edges: NDArray)
         piece_edges = edges if edges.ndim == 1 else edges[:, columns]
         for rows in row_blocks(len(p), columns.stop - start):
             w = None if weight is None else weight[rows]
-            sums[:, columns] += _block_sums(p[rows, columns], event[rows] - start, w, piece_edges)
+            block = p[rows, columns], event[rows] - start, w, piece_edges
+            sums[:, columns] += _block_sums(*block, squared_error)
     return BinSums(*sums)
 
 
 @np.errstate(under="ignore")
-def _block_sums(p: NDArray, event: NDArray, weight: NDArray | None, edges: NDArray) -> NDArray:
-    """The fields of `BinSums` for one block, (4, C, B)."""
+def _block_sums(
+    p: NDArray, event: NDArray, weight: NDArray | None, edges: NDArray, squared_error: bool
+) -> NDArray:
+    """The fields of `BinSums` for one block, (5, C, B)."""
     n_columns, n_bins = p.shape[1], len(edges) - 1
     cell = bin_index(p, edges) + n_bins * np.arange(n_columns)
 
@@ -108,6 +120,13 @@ def _block_sums(p: NDArray, event: NDArray, weight: NDArray | None, edges: NDArr
         of_rows = np.repeat(weight, n_columns)
         weights = [of_rows, of_rows**2, of_rows * p.ravel()]
         sums = [total(cell, w) for w in weights] + [total(event_cell, weight[happened])]
+    if squared_error:
+        error = p.astype(np.float64)
+        error[happened, event[happened]] -= 1
+        error *= error if weight is None else error * weight[:, None]
+        sums.append(total(cell, error.ravel()))
+    else:
+        sums.append(np.full(n_columns * n_bins, np.nan))
     return np.stack(sums).reshape(-1, n_columns, n_bins)
 
 

@@ -18,11 +18,14 @@ BINNING_CONSTRAINTS: dict[str, list[Any]] = KIND_CONSTRAINTS | {
 }
 
 
-def bin_events(events: Events, n_bins: int, strategy: str) -> tuple[BinSums, NDArray]:
+def bin_events(
+    events: Events, n_bins: int, strategy: str, *, squared_error: bool = False
+) -> tuple[BinSums, NDArray]:
     """Sums (C, B) over the rows of each bin, one line per column, and the edges (B + 1, C)."""
+    p, happened, weight, _ = events
     if strategy == "uniform":
         shared = uniform_edges(n_bins)
-        sums = bin_sums(events.proba, events.happened, events.weight, shared)
-        return sums, np.broadcast_to(shared[:, None], (n_bins + 1, events.proba.shape[1]))
-    edges = np.stack([quantile_edges(p, events.weight, n_bins) for p in events.proba.T], axis=1)
-    return bin_sums(events.proba, events.happened, events.weight, edges), edges
+        edges = np.broadcast_to(shared[:, None], (n_bins + 1, p.shape[1]))
+        return bin_sums(p, happened, weight, shared, squared_error=squared_error), edges
+    edges = np.stack([quantile_edges(column, weight, n_bins) for column in p.T], axis=1)
+    return bin_sums(p, happened, weight, edges, squared_error=squared_error), edges

@@ -154,7 +154,7 @@ def error_of(
     sums, _ = bin_events(events, n_bins, strategy)
     if norm == "max":
         return float(_gaps(sums).max())
-    errors = _squared_errors(sums, debias) if norm == 2 else _mean_gaps(sums)
+    errors = squared_errors(sums, debias) if norm == 2 else _mean_gaps(sums)
     error = errors[0] if len(errors) == 1 else average_over_classes(errors, events, average)
     return float(np.sqrt(max(error, 0)) if norm == 2 else error)
 
@@ -309,7 +309,7 @@ def _mean_gaps(sums: BinSums) -> NDArray:
     return np.abs(sums.proba - sums.events).sum(axis=1) / sums.weight.sum(axis=1)
 
 
-def _squared_errors(sums: BinSums, debias: bool) -> NDArray:
+def squared_errors(sums: BinSums, debias: bool) -> NDArray:
     """Mean squared gap of each column, (C,); with `debias` it may be negative."""
     squared = _gaps(sums) ** 2
     if debias:
