@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
-import numpy as np
+from numpy.random import RandomState
 from numpy.typing import ArrayLike
 
 from skcalib._response import read_probabilities
-from skcalib._validation import check_options, check_predictions
-from skcalib.display._drawing import (
-    GREY,
-    n_drawn,
-    name_of,
-    new_axes,
-    refuse_line_properties,
-    require_matplotlib,
-    style_of,
-)
+from skcalib._validation import Interval, StrOptions, check_options, check_predictions
+from skcalib.display._drawing import name_of, refuse_line_properties, require_matplotlib
+from skcalib.display._reliability_drawing import as_array, intervals_of
+from skcalib.display._reliability_layout import Look, draw_panels, draw_together
+from skcalib.display._small_multiples import curves_of_groups
 from skcalib.metrics._events import events_of
 from skcalib.metrics._reliability import CURVE_CONSTRAINTS, ReliabilityCurve, curves_of
 
-# A legend of more curves than this would hide some: it goes beside the axes of a new figure.
-_FEW_CURVES = 5
-
-# The panel of counts takes this share of the axes' height, below the frequency 0.
-_PANEL = 0.2
-_PANEL_LABEL = "counts of a reliability diagram"
-_DIAGONAL = "Perfectly calibrated"
-_CURVE = "reliability curve"
+_PLOT_CONSTRAINTS: dict[str, list[Any]] = {
+    "subplots": ["boolean"],
+    "max_panels": [Interval(Integral, 1, None, closed="left")],
+    "intervals": ["boolean", StrOptions({"wilson", "consistency"})],
+    "counts": ["boolean"],
+}
 
 
 class ReliabilityDisplay:
@@ -40,7 +34,12 @@ class ReliabilityDisplay:
     Wilson interval of that frequency. On the diagonal probabilities mean what they say; below it
     they promise too much. A panel at the foot of the axes shows how many rows are in each bin.
 
-    Several displays may be drawn into the same axes, to compare models.
+    The isotonic curve joins the recalibrated probabilities; a shade around the diagonal shows
+    where it would lie if the probabilities were calibrated, and the panel a histogram of them.
+
+    Several displays may be drawn into the same axes, to compare models. Groups of rows, and classes
+    if asked for, have a panel each. Axes end at 1, or at .5, .2, .1 and so on if that is enough:
+    rare events would fill a corner otherwise.
 
     Parameters
     ----------
@@ -48,17 +47,23 @@ class ReliabilityDisplay:
         What to draw, from :func:`~skcalib.metrics.reliability_curve`.
     name : str, default=None
         Name of the model, for the legend.
+    groups : list of labels, default=None
+        The group of each curve.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes drawn into.
+        The axes drawn into; of several panels the first.
+    axes_ : ndarray of matplotlib Axes
+        All panels, here `ax_` alone where there is one.
     counts_ax_ : matplotlib Axes or None
         The panel of counts inside `ax_`.
     figure_ : matplotlib Figure
         The figure they are in.
     line_ : matplotlib Line2D or list of them
-        The curve, or one per class.
+        The curve, or one per curve drawn.
+    left_out_ : list of str
+        Groups or classes beyond `max_panels`, the largest first.
 
     See Also
     --------
@@ -73,9 +78,16 @@ class ReliabilityDisplay:
     array([0.5, 1. ])
     """
 
-    def __init__(self, curves: Sequence[ReliabilityCurve], *, name: str | None = None):
+    def __init__(
+        self,
+        curves: Sequence[ReliabilityCurve],
+        *,
+        name: str | None = None,
+        groups: Sequence[Any] | None = None,
+    ):
         self.curves = curves
         self.name = name
+        self.groups = groups
 
     @classmethod
     def from_estimator(
@@ -89,11 +101,16 @@ class ReliabilityDisplay:
         n_bins: int = 15,
         strategy: str = "uniform",
         confidence_level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: int | RandomState | None = None,
         sample_weight: ArrayLike | None = None,
         pos_label: bool | int | float | str | None = None,
+        groups: ArrayLike | None = None,
         name: str | None = None,
         ax: Any = None,
-        intervals: bool = True,
+        subplots: bool = False,
+        max_panels: int = 12,
+        intervals: bool | str = True,
         counts: bool = True,
         **kwargs: Any,
     ) -> ReliabilityDisplay:
@@ -112,21 +129,33 @@ class ReliabilityDisplay:
         class_labels : list of labels, default=None
             For kind "class", the classes to draw; None draws all.
         n_bins : int, default=15
-            Number of bins.
-        strategy : {"uniform", "quantile"}, default="uniform"
-            Bins of equal width, or of equally many rows.
+            Number of bins; of strategy "isotonic" the data choose it.
+        strategy : {"uniform", "quantile", "isotonic"}, default="uniform"
+            Bins of equal width, of equally many rows, or blocks of the isotonic curve (CORP).
         confidence_level : float, default=0.95
-            Coverage of the intervals, between 0 and 1.
+            Coverage of the intervals or bands, between 0 and 1.
+        n_resamples : int, default=1000
+            For strategy "isotonic", how many draws of the events the band is found by.
+        random_state : int, RandomState instance or None, default=None
+            Seed or generator of these draws.
         sample_weight : array-like of shape (n_samples,), default=None
             How many rows each row counts for; None is one each.
         pos_label : bool, int, float or str, default=None
             For kind "positive", the positive class; None is the second of `classes_`.
+        groups : array-like of shape (n_samples,), default=None
+            The group of each row: a panel per group.
         name : str, default=None
             Name of the model, for the legend; None is the estimator's class.
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
-        intervals : bool, default=True
-            Whether to draw the intervals.
+        subplots : bool, default=False
+            For kind "class", whether each class has a panel of its own. Groups always have.
+        max_panels : int, default=12
+            The most panels drawn. The largest are: the figure names those left out.
+        intervals : bool or {"wilson", "consistency"}, default=True
+            What shows chance: the Wilson intervals of the frequencies, or a band around the
+            diagonal in which the curve would lie if the probabilities were calibrated. True is
+            "wilson" for bins and "consistency" for the isotonic curve, False is neither.
         counts : bool, default=True
             Whether to draw the panel of counts.
         **kwargs : dict
@@ -154,11 +183,16 @@ class ReliabilityDisplay:
             n_bins=n_bins,
             strategy=strategy,
             confidence_level=confidence_level,
+            n_resamples=n_resamples,
+            random_state=random_state,
             sample_weight=sample_weight,
             labels=estimator.classes_,
             pos_label=pos_label,
+            groups=groups,
             name=name_of(estimator, name),
             ax=ax,
+            subplots=subplots,
+            max_panels=max_panels,
             intervals=intervals,
             counts=counts,
             **kwargs,
@@ -175,12 +209,17 @@ class ReliabilityDisplay:
         n_bins: int = 15,
         strategy: str = "uniform",
         confidence_level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: int | RandomState | None = None,
         sample_weight: ArrayLike | None = None,
         labels: ArrayLike | None = None,
         pos_label: bool | int | float | str | None = None,
+        groups: ArrayLike | None = None,
         name: str | None = None,
         ax: Any = None,
-        intervals: bool = True,
+        subplots: bool = False,
+        max_panels: int = 12,
+        intervals: bool | str = True,
         counts: bool = True,
         **kwargs: Any,
     ) -> ReliabilityDisplay:
@@ -204,23 +243,35 @@ class ReliabilityDisplay:
         class_labels : list of labels, default=None
             For kind "class", the classes to draw; None draws all.
         n_bins : int, default=15
-            Number of bins.
-        strategy : {"uniform", "quantile"}, default="uniform"
-            Bins of equal width, or of equally many rows.
+            Number of bins; of strategy "isotonic" the data choose it.
+        strategy : {"uniform", "quantile", "isotonic"}, default="uniform"
+            Bins of equal width, of equally many rows, or blocks of the isotonic curve (CORP).
         confidence_level : float, default=0.95
-            Coverage of the intervals, between 0 and 1.
+            Coverage of the intervals or bands, between 0 and 1.
+        n_resamples : int, default=1000
+            For strategy "isotonic", how many draws of the events the band is found by.
+        random_state : int, RandomState instance or None, default=None
+            Seed or generator of these draws.
         sample_weight : array-like of shape (n_samples,), default=None
             How many rows each row counts for; None is one each.
         labels : array-like of shape (n_classes,), default=None
             The sorted labels, one per column. Needed where some do not occur in `y_true`.
         pos_label : bool, int, float or str, default=None
             Of two classes, the positive one.
+        groups : array-like of shape (n_samples,), default=None
+            The group of each row: a panel per group.
         name : str, default=None
             Name of the model, for the legend.
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
-        intervals : bool, default=True
-            Whether to draw the intervals.
+        subplots : bool, default=False
+            For kind "class", whether each class has a panel of its own. Groups always have.
+        max_panels : int, default=12
+            The most panels drawn. The largest are: the figure names those left out.
+        intervals : bool or {"wilson", "consistency"}, default=True
+            What shows chance: the Wilson intervals of the frequencies, or a band around the
+            diagonal in which the curve would lie if the probabilities were calibrated. True is
+            "wilson" for bins and "consistency" for the isotonic curve, False is neither.
         counts : bool, default=True
             Whether to draw the panel of counts.
         **kwargs : dict
@@ -239,14 +290,15 @@ class ReliabilityDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        check_options(
-            CURVE_CONSTRAINTS,
-            "ReliabilityDisplay",
-            kind=kind,
-            n_bins=n_bins,
-            strategy=strategy,
-            confidence_level=confidence_level,
-        )
+        options: dict[str, Any] = {
+            "kind": kind,
+            "n_bins": n_bins,
+            "strategy": strategy,
+            "confidence_level": confidence_level,
+            "n_resamples": n_resamples,
+            "random_state": random_state,
+        }
+        check_options(CURVE_CONSTRAINTS, "ReliabilityDisplay", **options)
         if class_labels is not None and (kind != "class" or len(class_labels) == 0):
             raise ValueError(
                 "class_labels must name at least one class, for kind='class' alone, got "
@@ -255,21 +307,29 @@ class ReliabilityDisplay:
         checked = check_predictions(
             y_true, y_proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
         )
-        curves = curves_of(
-            events_of(checked, kind, None if class_labels is None else list(class_labels)),
-            kind=kind,
-            n_bins=n_bins,
-            strategy=strategy,
-            confidence_level=confidence_level,
+        events = events_of(checked, kind, None if class_labels is None else list(class_labels))
+        if groups is None:
+            display = cls(curves_of(events, **options), name=name)
+        else:
+            curves, group_of_curve = curves_of_groups(events, groups, options)
+            display = cls(curves, name=name, groups=group_of_curve)
+        return display.plot(
+            ax=ax,
+            subplots=subplots,
+            max_panels=max_panels,
+            intervals=intervals,
+            counts=counts,
+            **kwargs,
         )
-        return cls(curves, name=name).plot(ax=ax, intervals=intervals, counts=counts, **kwargs)
 
     def plot(
         self,
         *,
         ax: Any = None,
         name: str | None = None,
-        intervals: bool = True,
+        subplots: bool = False,
+        max_panels: int = 12,
+        intervals: bool | str = True,
         counts: bool = True,
         **kwargs: Any,
     ) -> ReliabilityDisplay:
@@ -281,8 +341,14 @@ class ReliabilityDisplay:
             Axes to draw into, and nowhere else; None makes a new figure.
         name : str, default=None
             Name of the model, for the legend; None is that of the display.
-        intervals : bool, default=True
-            Whether to draw the intervals.
+        subplots : bool, default=False
+            For kind "class", whether each class has a panel of its own. Groups always have.
+        max_panels : int, default=12
+            The most panels drawn. The largest are: the figure names those left out.
+        intervals : bool or {"wilson", "consistency"}, default=True
+            What shows chance: the Wilson intervals of the frequencies, or a band around the
+            diagonal in which the curve would lie if the probabilities were calibrated. True is
+            "wilson" for bins and "consistency" for the isotonic curve, False is neither.
         counts : bool, default=True
             Whether to draw the panel of counts.
         **kwargs : dict
@@ -295,97 +361,48 @@ class ReliabilityDisplay:
 
         Raises
         ------
+        ValueError
+            If an option is not among its values or does not fit the curves, or panels are to be
+            drawn into given axes.
         ImportError
             If matplotlib is not installed.
         """
         require_matplotlib("ReliabilityDisplay")
         refuse_line_properties(**kwargs)
-        legend: dict[str, Any] = {"loc": "upper left"}
-        if ax is None:
-            crowded = len(self.curves) > _FEW_CURVES
-            if crowded:
-                legend["bbox_to_anchor"] = (1.14, 1)
-            ax = new_axes((7.2 if crowded else 5.5, 6))
-        name = self.name if name is None else name
-
-        if not any(line.get_label() == _DIAGONAL for line in ax.lines):
-            ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label=_DIAGONAL)
-        panel = _counts_panel(ax) if counts else None
-        lines = []
+        check_options(
+            _PLOT_CONSTRAINTS,
+            "ReliabilityDisplay.plot",
+            subplots=subplots,
+            max_panels=max_panels,
+            intervals=intervals,
+            counts=counts,
+        )
         for curve in self.curves:
-            lines.append(_draw_curve(ax, curve, _legend_entry(curve, name), kwargs))
-            if intervals:
-                _draw_intervals(ax, curve, lines[-1].get_color())
-            if panel is not None:
-                _draw_counts(panel, curve, lines[-1].get_color())
-        _describe(ax, self.curves[0], intervals)
-        ax.legend(framealpha=0.8, edgecolor="none", fontsize="small", **legend)
-
-        self.ax_, self.figure_, self.counts_ax_ = ax, ax.figure, panel
-        self.line_ = lines[0] if len(lines) == 1 else lines
+            intervals_of(curve, intervals)
+        self._refuse_panels(ax, subplots)
+        name = self.name if name is None else name
+        look = Look(intervals, counts, kwargs)
+        if subplots or self.groups is not None:
+            drawn = draw_panels(self.curves, self.groups, name, max_panels, look)
+        else:
+            drawn = draw_together(self.curves, ax, name, look)
+        self.ax_, self.figure_, self.counts_ax_ = drawn.axes[0], drawn.axes[0].figure, drawn.feet[0]
+        self.line_ = drawn.lines[0] if len(drawn.lines) == 1 else drawn.lines
+        self.axes_, self.left_out_ = as_array(drawn.axes), drawn.left_out
         return self
 
-
-def _panels(ax: Any) -> list[Any]:
-    return [child for child in ax.child_axes if child.get_label() == _PANEL_LABEL]
-
-
-def _counts_panel(ax: Any) -> Any:
-    """The panel of counts at the foot of the axes: made once, then shared."""
-    if not _panels(ax):
-        panel = ax.inset_axes((0, 0, 1, _PANEL), sharex=ax, label=_PANEL_LABEL)
-        panel.tick_params(axis="x", labelbottom=False, length=0)
-        panel.yaxis.tick_right()
-        panel.yaxis.set_label_position("right")
-        panel.set_facecolor("none")
-    return _panels(ax)[0]
-
-
-def _draw_curve(ax: Any, curve: ReliabilityCurve, label: str, kwargs: dict[str, Any]) -> Any:
-    style = style_of(n_drawn(ax, _CURVE)) | {"markersize": 5, "label": label, "gid": _CURVE}
-    return ax.plot(curve.mean_proba, curve.frequency, **(style | kwargs))[0]
-
-
-def _draw_intervals(ax: Any, curve: ReliabilityCurve, color: Any) -> None:
-    ends = np.abs([curve.lower - curve.frequency, curve.upper - curve.frequency])
-    style = {"fmt": "none", "ecolor": color, "elinewidth": 1, "capsize": 2, "alpha": 0.6}
-    ax.errorbar(curve.mean_proba, curve.frequency, ends, **style)
-
-
-def _draw_counts(panel: Any, curve: ReliabilityCurve, color: Any) -> None:
-    panel.vlines(curve.mean_proba, 0, curve.weight, colors=color, linewidth=4, alpha=0.6)
-    weighted = not np.array_equal(curve.weight, curve.n_effective)
-    panel.set_ylabel("Weight" if weighted else "Rows")
-    highest = panel.dataLim.ymax
-    panel.set_ylim(0, 1.1 * highest)
-    panel.set_yticks([0, highest], ["0", f"{highest:,.0f}" if highest >= 10 else f"{highest:.2g}"])
-
-
-def _legend_entry(curve: ReliabilityCurve, name: str | None) -> str:
-    of_class = [str(curve.class_label)] if curve.kind == "class" else []
-    title = ", ".join([name, *of_class] if name is not None else of_class)
-    error = f"ECE {curve.calibration_error:.3f}"
-    return f"{title} ({error})" if title else error
-
-
-def _describe(ax: Any, curve: ReliabilityCurve, intervals: bool) -> None:
-    """Limits, and labels that say what was binned, and how."""
-    predicted, observed = {
-        "confidence": ("Mean confidence", "Share of correct predictions"),
-        "class": ("Mean predicted probability", "Frequency of the class"),
-        "positive": (
-            f"Mean predicted probability of {curve.class_label}",
-            f"Frequency of {curve.class_label}",
-        ),
-    }[curve.kind]
-    width = "equal width" if curve.strategy == "uniform" else "equally many rows"
-    level = f"\n{100 * curve.confidence_level:g} % Wilson intervals" if intervals else ""
-    foot = _PANEL if _panels(ax) else 0
-    ax.set_xlabel(f"{predicted}\n{curve.n_bins} bins (a, b] of {width}")
-    ax.set_ylabel(f"{observed}{level}", y=(1 + foot) / 2)
-    margin = 0.02
-    ax.set(
-        xlim=(-margin, 1 + margin),
-        ylim=(-margin - (1 + 2 * margin) * foot / (1 - foot), 1 + margin),
-        yticks=np.linspace(0, 1, 6),
-    )
+    def _refuse_panels(self, ax: Any, subplots: bool) -> None:
+        """Raise where panels are asked for that there cannot be."""
+        if subplots and self.groups is not None:
+            raise ValueError(
+                "subplots=True draws a panel per class, and groups have a panel each: choose one."
+            )
+        if subplots and self.curves[0].kind != "class":
+            raise ValueError(
+                f"subplots=True is for kind='class', got kind={self.curves[0].kind!r}."
+            )
+        if ax is not None and (subplots or self.groups is not None):
+            raise ValueError(
+                "ax is for one diagram, and a panel per group or class makes a figure of its own. "
+                "Leave out ax, or draw each group or class into axes of your own."
+            )

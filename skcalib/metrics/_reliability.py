@@ -1,71 +1,24 @@
-"""Reliability curves: observed frequencies against predicted probabilities, with intervals."""
+"""Reliability curves: observed frequencies against predicted probabilities."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
 
-from skcalib._validation import Interval, check_options, check_predictions
-from skcalib.metrics._binned import BINNING_CONSTRAINTS, bin_events
-from skcalib.metrics._events import Events, one_event_of, refuse_class_label
+from skcalib._validation import Interval, StrOptions, check_options, check_predictions
+from skcalib.metrics._binned import BINNING_CONSTRAINTS
+from skcalib.metrics._curves import ReliabilityCurve, curves_of
+from skcalib.metrics._events import one_event_of, refuse_class_label
 
 CURVE_CONSTRAINTS: dict[str, list[Any]] = BINNING_CONSTRAINTS | {
+    "strategy": [StrOptions({"uniform", "quantile", "isotonic"})],
     "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+    "n_resamples": [Interval(Integral, 0, None, closed="left")],
+    "random_state": ["random_state"],
 }
-
-
-@dataclass(frozen=True, eq=False)
-class ReliabilityCurve:
-    """What was predicted and what happened, bin by bin; bins without a row are left out.
-
-    Parameters
-    ----------
-    mean_proba : ndarray of shape (n_filled,)
-        Mean predicted probability in each bin that holds a row.
-    frequency : ndarray of shape (n_filled,)
-        Share of its rows in which the predicted event happened.
-    lower, upper : ndarray of shape (n_filled,)
-        Ends of the Wilson interval for that frequency.
-    weight : ndarray of shape (n_filled,)
-        Number of rows in each bin, or their total weight.
-    n_effective : ndarray of shape (n_filled,)
-        Number of equally weighted rows that would tell as much, ``(sum w)**2 / sum w**2``.
-    edges : ndarray of shape (n_filled, 2)
-        Left and right edge of each bin ``(a, b]``; the first bin holds 0 too.
-    kind : {"confidence", "class", "positive"}
-        Which probabilities are held against which events.
-    class_label : bool, int, float, str or None
-        The class whose probability it is; None for the confidence.
-    n_bins : int
-        Number of bins, empty ones included.
-    strategy : {"uniform", "quantile"}
-        Bins of equal width, or of equally many rows.
-    confidence_level : float
-        Coverage of the intervals.
-    """
-
-    mean_proba: NDArray
-    frequency: NDArray
-    lower: NDArray
-    upper: NDArray
-    weight: NDArray
-    n_effective: NDArray
-    edges: NDArray
-    kind: str
-    class_label: bool | int | float | str | None
-    n_bins: int
-    strategy: str
-    confidence_level: float
-
-    @property
-    def calibration_error(self) -> float:
-        """Mean gap between the two, each bin counting by its weight: the ECE of these bins."""
-        return float(np.average(np.abs(self.mean_proba - self.frequency), weights=self.weight))
 
 
 def reliability_curve(
@@ -77,15 +30,28 @@ def reliability_curve(
     n_bins: int = 15,
     strategy: str = "uniform",
     confidence_level: float = 0.95,
+    n_resamples: int = 1000,
+    random_state: int | RandomState | None = None,
     sample_weight: ArrayLike | None = None,
     labels: ArrayLike | None = None,
     pos_label: bool | int | float | str | None = None,
 ) -> ReliabilityCurve:
     """Observed frequency against mean predicted probability in each bin.
 
-    Where the two are equal the probabilities mean what they say. Each frequency comes with its
-    Wilson interval, which stays inside [0, 1] and is meaningful for few rows, and for frequencies
-    of 0 and 1. With weights it is that of the effective number of rows.
+    Where the two are equal the probabilities mean what they say. Two things tell chance from a
+    fault:
+
+    - around each frequency its Wilson interval, which stays inside [0, 1] and is meaningful for
+      few rows, and for frequencies of 0 and 1;
+    - around the diagonal the consistency band: where the curve would lie if the probabilities were
+      calibrated. At each place by itself it holds at least `confidence_level`.
+
+    With weights both are those of the effective number of rows.
+
+    With ``strategy="isotonic"`` there is no number of bins to choose: the frequencies are the
+    events recalibrated to rise with the probability, and the bins are the blocks in which they are
+    constant (the CORP curve). As the events chose the blocks, Wilson intervals would promise too
+    much: there are none.
 
     Parameters
     ----------
@@ -103,11 +69,17 @@ def reliability_curve(
     class_label : bool, int, float or str, default=None
         The class, for kind "class".
     n_bins : int, default=15
-        Number of bins.
-    strategy : {"uniform", "quantile"}, default="uniform"
-        Bins of equal width, or of equally many rows.
+        Number of bins; of strategy "isotonic" the data choose it.
+    strategy : {"uniform", "quantile", "isotonic"}, default="uniform"
+        Bins of equal width, of equally many rows, or blocks of the isotonic curve.
     confidence_level : float, default=0.95
-        Coverage of the intervals, between 0 and 1.
+        Coverage of the intervals and of the band, between 0 and 1.
+    n_resamples : int, default=1000
+        For strategy "isotonic", how often the events are drawn from the probabilities to find the
+        band: at least ``2 / (1 - confidence_level)`` or it is [0, 1]; 0 leaves it out. The bands
+        of other strategies need no draws.
+    random_state : int, RandomState instance or None, default=None
+        Seed or generator of these draws.
     sample_weight : array-like of shape (n_samples,), default=None
         How many rows each row counts for; None is one each.
     labels : array-like of shape (n_classes,), default=None
@@ -119,7 +91,8 @@ def reliability_curve(
     Returns
     -------
     curve : ReliabilityCurve
-        Means, frequencies, intervals, weights and edges of the bins that hold a row.
+        Means, frequencies, intervals, weights and edges of the bins that hold a row, and the
+        consistency band.
 
     Raises
     ------
@@ -127,10 +100,23 @@ def reliability_curve(
         If an option is not among its values, `class_label` is missing or unknown, or the arguments
         do not describe labels and probabilities, as the head of :mod:`skcalib.metrics` says.
 
+    Notes
+    -----
+    In bins the events do not move, a calibrated frequency is a mean of independent draws, and the
+    band is the range of the binomial with the bin's mean probability. Draws of several
+    probabilities spread less (Hoeffding 1956): in wide bins the band is somewhat too wide, never
+    too narrow. So it is where rows do not weigh alike, at one effective row farther out. The
+    isotonic curve has no such form; its band is the range of the curves of resampled events, ranked
+    so that its coverage holds for any number of resamples.
+
     References
     ----------
     E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal of
     the American Statistical Association 22 (1927).
+    J. Bröcker, L. A. Smith, Increasing the reliability of reliability diagrams, Weather and
+    Forecasting 22 (2007) (consistency bars).
+    T. Dimitriadis, T. Gneiting, A. I. Jordan, Stable reliability diagrams for probabilistic
+    classifiers, PNAS 118 (2021) (the isotonic curve and its band).
 
     Examples
     --------
@@ -138,6 +124,15 @@ def reliability_curve(
     >>> curve = reliability_curve([0, 1, 1, 1], [0.2, 0.4, 0.7, 0.9], kind="positive", n_bins=2)
     >>> curve.mean_proba, curve.frequency
     (array([0.3, 0.8]), array([0.5, 1. ]))
+
+    The frequencies 1, 0 and 1 of the first three rows fall once: the first two rows become a
+    block.
+
+    >>> curve = reliability_curve(
+    ...     [1, 0, 1, 1], [0.2, 0.4, 0.7, 0.9], kind="positive", strategy="isotonic"
+    ... )
+    >>> curve.edges.tolist(), curve.frequency
+    ([[0.2, 0.4], [0.7, 0.9]], array([0.5, 1. ]))
     """
     check_options(
         CURVE_CONSTRAINTS,
@@ -146,6 +141,8 @@ def reliability_curve(
         n_bins=n_bins,
         strategy=strategy,
         confidence_level=confidence_level,
+        n_resamples=n_resamples,
+        random_state=random_state,
     )
     refuse_class_label(kind, class_label)
     checked = check_predictions(
@@ -157,49 +154,7 @@ def reliability_curve(
         n_bins=n_bins,
         strategy=strategy,
         confidence_level=confidence_level,
+        n_resamples=n_resamples,
+        random_state=random_state,
     )
     return curve
-
-
-def curves_of(
-    events: Events, *, kind: str, n_bins: int, strategy: str, confidence_level: float
-) -> list[ReliabilityCurve]:
-    """One curve per column of the events."""
-    sums, edges = bin_events(events, n_bins, strategy)
-    curves = []
-    for line, class_label in enumerate(events.labels):
-        filled = sums.weight[line] > 0
-        weight, squared_weight, proba, events = (field[line, filled] for field in sums)
-        frequency = events / weight
-        # The square of a tiny weight may be 0: the bin then counts as one row.
-        one_row = np.ones_like(weight)
-        n_effective = np.divide(weight**2, squared_weight, out=one_row, where=squared_weight > 0)
-        lower, upper = _wilson_interval(frequency, n_effective, confidence_level)
-        curves.append(
-            ReliabilityCurve(
-                mean_proba=proba / weight,
-                frequency=frequency,
-                lower=lower,
-                upper=upper,
-                weight=weight,
-                n_effective=n_effective,
-                edges=np.column_stack([edges[:-1, line], edges[1:, line]])[filled],
-                kind=kind,
-                class_label=class_label,
-                n_bins=n_bins,
-                strategy=strategy,
-                confidence_level=confidence_level,
-            )
-        )
-    return curves
-
-
-def _wilson_interval(frequency: NDArray, n: NDArray, level: float) -> tuple[NDArray, NDArray]:
-    """Frequencies q that n rows would not reject: ``|f - q| <= z sqrt(q (1 - q) / n)``."""
-    z = ndtri((1 + level) / 2)
-    center = (frequency + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(frequency * (1 - frequency) / n + (z / (2 * n)) ** 2) / (1 + z**2 / n)
-    # Exactly the frequency where that is 0 or 1, which rounding would miss.
-    lower = np.where(frequency == 0, 0, center - half)
-    upper = np.where(frequency == 1, 1, center + half)
-    return lower, upper
