@@ -5,11 +5,18 @@ one. `_sklearn` is the package's only door to private scikit-learn names.
 """
 
 from skcalib._validation._arrays import (
+    check_confidence,
     check_numeric,
     check_same_length,
     check_weights,
 )
-from skcalib._validation._labels import check_column_classes, check_labels, column_of, encode
+from skcalib._validation._labels import (
+    check_column_classes,
+    check_groups,
+    check_labels,
+    column_of,
+    encode,
+)
 from skcalib._validation._predictions import Predictions, check_predictions
 from skcalib._validation._scores import (
     check_log_probabilities,
@@ -42,7 +49,9 @@ __all__ = [
     "Predictions",
     "StrOptions",
     "check_column_classes",
+    "check_confidence",
     "check_feature_names",
+    "check_groups",
     "check_labels",
     "check_log_probabilities",
     "check_numeric",

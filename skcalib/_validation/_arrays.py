@@ -77,6 +77,19 @@ def check_weights(sample_weight: ArrayLike | None, n_rows: int) -> NDArray | Non
     return weight
 
 
+def check_confidence(confidence: ArrayLike, n_rows: int) -> NDArray:
+    """One finite number per row, in its own precision: equal scores stay equal, others do not."""
+    score = check_numeric(confidence, "confidence")
+    if score.shape != (n_rows,):
+        raise ValueError(
+            f"confidence must have shape ({n_rows},), one score per row, got {score.shape}."
+        )
+    if not np.isfinite(score).all():
+        row = int(np.flatnonzero(~np.isfinite(score))[0])
+        raise ValueError(f"confidence must hold finite numbers, got {score[row]} in row {row}.")
+    return score
+
+
 def check_same_length(n_rows: int, y: NDArray, name: str = "X", target: str = "y") -> None:
     """One label per row."""
     if len(y) != n_rows:

@@ -52,6 +52,40 @@ def _refuse_mixed_labels(labels: NDArray, name: str) -> None:
         )
 
 
+def check_groups(groups: ArrayLike | None, n_rows: int) -> NDArray | None:
+    """The group of each row as a code from 0 on, (n,) intp; None where no groups are named."""
+    if groups is None:
+        return None
+    refuse_masked_array(groups, "groups")
+    labels = np.asarray(groups)
+    if labels.shape != (n_rows,):
+        raise ValueError(
+            f"groups must have shape ({n_rows},), one label per row, got {labels.shape}."
+        )
+    if labels.dtype.kind != "O":
+        missing = labels != labels  # NaN and NaT
+        codes = np.unique(labels, return_inverse=True)[1]
+    else:
+        missing = np.array([_is_missing(label) for label in labels])
+        codes = _codes_of_objects(labels)
+    if missing.any():
+        row = int(missing.argmax())
+        raise ValueError(
+            f"groups must name a group for every row, got {labels[row]} in row {row}. A row that "
+            "stands alone is a group of its own."
+        )
+    return codes
+
+
+def _codes_of_objects(labels: NDArray) -> NDArray:
+    """Codes in order of appearance: labels of several types cannot be sorted."""
+    code: dict[Any, int] = {}
+    try:
+        return np.array([code.setdefault(label, len(code)) for label in labels], dtype=np.intp)
+    except TypeError as error:  # a list has no hash
+        raise TypeError(f"groups must hold labels such as strings or numbers: {error}.") from error
+
+
 def _is_missing(label: Any) -> bool:
     try:
         return label is None or bool(label != label)

@@ -13,10 +13,11 @@ from skcalib._kernels._binning import top_label
 from skcalib._validation import (
     Interval,
     Predictions,
-    check_numeric,
+    check_confidence,
     check_options,
     check_predictions,
 )
+from skcalib.metrics._consistency import effective_rows
 
 _RISK_CONSTRAINTS = {"risk": [Interval(Real, 0, 1, closed="both")]}
 
@@ -192,7 +193,7 @@ def risk_coverage_of(
 ) -> RiskCoverageCurve:
     """`risk_coverage_curve` of predictions at hand."""
     top, correct = top_label(checked.proba, checked.y_index)
-    score = top if confidence is None else _check_confidence(confidence, len(top))
+    score = top if confidence is None else check_confidence(confidence, len(top))
     weight = np.ones(len(score)) if checked.weight is None else checked.weight
     order = np.argsort(score)[::-1]
     order = order[weight[order] > 0]
@@ -203,29 +204,13 @@ def risk_coverage_of(
         kept, wrong, squared_weight = (
             np.cumsum(values)[last] for values in (weight, weight * ~correct, weight**2)
         )
-        # The square of a tiny weight may be 0: the rows kept then count as one.
-        one_row = np.ones_like(kept)
-        n_effective = np.divide(kept**2, squared_weight, out=one_row, where=squared_weight > 0)
         return RiskCoverageCurve(
             coverage=kept / kept[-1],
             risk=wrong / kept,
             generalized_risk=wrong / kept[-1],
             threshold=score[last],
-            n_effective=n_effective,
+            n_effective=effective_rows(kept, squared_weight),
         )
-
-
-def _check_confidence(confidence: ArrayLike, n_rows: int) -> NDArray:
-    """One finite number per row, in its own precision: equal scores stay equal, others do not."""
-    score = check_numeric(confidence, "confidence")
-    if score.shape != (n_rows,):
-        raise ValueError(
-            f"confidence must have shape ({n_rows},), one score per row, got {score.shape}."
-        )
-    if not np.isfinite(score).all():
-        row = int(np.flatnonzero(~np.isfinite(score))[0])
-        raise ValueError(f"confidence must hold finite numbers, got {score[row]} in row {row}.")
-    return score
 
 
 def aurc(
