@@ -51,6 +51,9 @@ class Moments(NamedTuple):
         return bool(np.isfinite(self.loss) and np.isfinite(self.slope))
 
 
+_SLOPE = Moments._fields.index("slope")
+
+
 class Edges(NamedTuple):
     """What the loss does as beta goes to 0 and to infinity, for all finite rows."""
 
@@ -84,7 +87,7 @@ def loss_moments(
     work = work_arrays(source, dtype) if work is None else work
     total = np.zeros(len(Moments._fields))
     with quiet_arithmetic(source.shape[1]):
-        for block, label, w, arrays in _weighted_blocks(source, y_index, weight, work):
+        for _, block, label, w, arrays in _weighted_blocks(source, y_index, weight, work):
             at_beta_one = _row_losses(block, label, 1.0, arrays) if at_one else None
             terms = _row_terms(block, label, beta, arrays, at_beta_one)
             total += terms.sum(axis=1) if w is None else terms @ w
@@ -102,10 +105,61 @@ def log_loss_sum(
     work = work_arrays(source, dtype)
     total = 0.0
     with quiet_arithmetic(source.shape[1]):
-        for block, label, w, arrays in _weighted_blocks(source, y_index, weight, work):
+        for _, block, label, w, arrays in _weighted_blocks(source, y_index, weight, work):
             loss = _row_losses(block, label, beta, arrays)
             total += float(loss.sum() if w is None else loss @ w)
     return total
+
+
+def row_slopes(
+    source: Source,
+    y_index: NDArray,
+    weight: NDArray | None,
+    beta: float,
+    dtype: DTypeLike | None = None,
+    *,
+    work: "Work | None" = None,
+) -> NDArray:
+    """Each row's `E_q z - z_y`, the terms of `Moments.slope` without their weights, (n,) float64.
+
+    Rows of weight 0 have the slope 0. The arguments are those of `loss_moments`.
+    """
+    work = work_arrays(source, dtype) if work is None else work
+    slopes = np.zeros(len(y_index))
+    with quiet_arithmetic(source.shape[1]):
+        for rows, block, label, _, arrays in _weighted_blocks(source, y_index, weight, work):
+            slopes[rows] = _row_terms(block, label, beta, arrays, None)[_SLOPE]
+    return slopes
+
+
+def clustered_outer(
+    slopes: NDArray, weight: NDArray | None, groups: NDArray
+) -> tuple[NDArray, float]:
+    """Sum over clusters of `(sum w g) (sum w g)^T`, and its correction for few clusters.
+
+    Rows of one cluster are not independent: what varies from sample to sample is their sum. With
+    G clusters that hold weight the correction is `G / (G - 1)`, as for G rows.
+
+    Parameters
+    ----------
+    slopes : ndarray of shape (m, n), each row's derivatives g in m parameters
+    weight : ndarray of shape (n,), float64, or None for ones
+    groups : ndarray of shape (n,), intp: the cluster of each row, codes from 0 on
+
+    Returns
+    -------
+    outer : ndarray of shape (m, m)
+    correction : float
+    """
+    present = np.bincount(groups if weight is None else groups[weight > 0]) > 0
+    weighted = slopes if weight is None else slopes * weight
+    totals = np.stack([np.bincount(groups, row, len(present))[: len(present)] for row in weighted])
+    return totals @ totals.T, small_sample_correction(int(present.sum()))
+
+
+def small_sample_correction(n: float) -> float:
+    """`n / (n - 1)` for an n that allows it."""
+    return n / (n - 1) if n > 2 else 1.0
 
 
 def loss_edges(source: Source, y_index: NDArray, weight: NDArray | None) -> Edges:
@@ -113,7 +167,7 @@ def loss_edges(source: Source, y_index: NDArray, weight: NDArray | None) -> Edge
     constant, at_zero, at_infinity = True, 0.0, 0.0
     work = work_arrays(source, np.float64)
     with quiet_arithmetic(source.shape[1]):
-        for block, label, w, _ in _weighted_blocks(source, y_index, weight, work):
+        for _, block, label, w, _ in _weighted_blocks(source, y_index, weight, work):
             gaps = block.max(axis=1, keepdims=True) - block
             label_gap = _label_scores(gaps, label)
             n_open = np.full(len(gaps), gaps.shape[1])
@@ -140,20 +194,21 @@ def work_arrays(source: Source, dtype: DTypeLike | None = None) -> Work:
 
 def _weighted_blocks(
     source: Source, y_index: NDArray, weight: NDArray | None, work: Work
-) -> Iterator[tuple[NDArray, NDArray, NDArray | None, Work]]:
-    """Blocks of logits with labels, weights and two work arrays; rows of weight 0 left out.
+) -> Iterator[tuple[slice | NDArray, NDArray, NDArray, NDArray | None, Work]]:
+    """Blocks: rows, logits, labels, weights and two work arrays; rows of weight 0 left out.
 
     The block may lie in the first work array, or be the source's own memory.
     """
     for rows in row_blocks(*source.shape):
         block = source.read(rows, work[0][: rows.stop - rows.start])
         label, w = y_index[rows], None if weight is None else weight[rows]
+        place: slice | NDArray = rows
         if w is not None and not w.all():
-            kept = w > 0
-            block, label, w = block[kept], label[kept], w[kept]
+            kept = np.flatnonzero(w)
+            place, block, label, w = rows.start + kept, block[kept], label[kept], w[kept]
             if not len(w):
                 continue
-        yield block, label, w, (work[0][: len(block)], work[1][: len(block)])
+        yield place, block, label, w, (work[0][: len(block)], work[1][: len(block)])
 
 
 def _exponential_sums(

@@ -25,7 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcalib._kernels._blocks import SmoothedProbabilities, block_buffer, row_blocks, row_dot
-from skcalib._kernels._moments import log_loss_sum
+from skcalib._kernels._moments import (
+    clustered_outer,
+    log_loss_sum,
+    small_sample_correction,
+)
 from skcalib._kernels._solve import Expansion, minimize_newton
 from skcalib._kernels._temperature import (
     CONSTANT,
@@ -33,6 +37,7 @@ from skcalib._kernels._temperature import (
     NO_FIT,
     OUT_OF_RANGE,
     TemperatureFit,
+    fit_temperature,
     likelihood_obstacle,
     scattered_rows,
 )
@@ -63,6 +68,9 @@ class _Sums(NamedTuple):
     outer: NDArray  # (2, 2), sum of w g g^T over rows
 
 
+_GRADIENT = slice(2, 4)  # where the rows of `_row_terms` hold g
+
+
 def offset_of(smoothing: float, n_classes: int) -> float:
     """The constant c that mixes a share `smoothing` of the uniform distribution into p."""
     return smoothing / (1 - smoothing) / n_classes
@@ -75,9 +83,18 @@ def smoothing_of(offset: float, n_classes: int) -> float:
 
 @np.errstate(all="ignore")
 def fit_smoothing(
-    values: NDArray, y_index: NDArray, weight: NDArray | None, alpha: float, *, is_log: bool
+    values: NDArray,
+    y_index: NDArray,
+    weight: NDArray | None,
+    alpha: float,
+    *,
+    is_log: bool,
+    groups: NDArray | None = None,
 ) -> SmoothingFit:
-    """Fit `(log_beta, s)` on probabilities (n, K), or on their logarithms."""
+    """Fit `(log_beta, s)` on probabilities (n, K), or on their logarithms.
+
+    `groups` are the clusters of the standard error, as in `fit_temperature`.
+    """
     unsmoothed = SmoothedProbabilities(values, 0.0, is_log)
     loss_before = log_loss_sum(unsmoothed, y_index, weight, 1.0, np.float64)
     if not np.isfinite(loss_before):
@@ -91,7 +108,12 @@ def fit_smoothing(
         start, _, _ = _minimize(*rows, prior, is_log, start)
     (u, s), at, n_iter = _minimize(values, y_index, weight, prior, is_log, start)
     sums = _sums(values, y_index, weight, u, s, is_log)
-    standard_error = _standard_error(sums, at.hessian, prior)
+    if groups is None:
+        outer, correction = sums.outer, small_sample_correction(sums.weight)
+    else:
+        gradients = _row_gradients(values, y_index, weight, u, s, is_log)
+        outer, correction = clustered_outer(gradients, weight, groups)
+    standard_error = _standard_error(correction * outer, at.hessian, prior)
     obstacle = OUT_OF_RANGE if np.abs(u) >= _BOUNDS[0, 1] else None
     # Without a prior the loss of perfect rows is flat long before a bound.
     if alpha == 0 and (obstacle or standard_error > _BOUNDS[0, 1]):
@@ -106,6 +128,29 @@ def fit_smoothing(
         obstacle=obstacle,
     )
     return SmoothingFit(temperature, float(np.exp(s)) / values.shape[1])
+
+
+@np.errstate(all="ignore")
+def fit_probabilities(
+    values: NDArray,
+    y_index: NDArray,
+    weight: NDArray | None,
+    alpha: float,
+    smoothing: float | None,
+    *,
+    is_log: bool,
+    groups: NDArray | None = None,
+) -> SmoothingFit:
+    """Fit the temperature, with a share `smoothing` of uniform or, if None, along with it."""
+    if smoothing is None:
+        return fit_smoothing(values, y_index, weight, alpha, is_log=is_log, groups=groups)
+    offset = offset_of(smoothing, values.shape[1])
+    source = SmoothedProbabilities(values, offset, is_log)
+    fit = fit_temperature(source, y_index, weight, alpha, groups)
+    unsmoothed = SmoothedProbabilities(values, 0.0, is_log)
+    total = len(y_index) if weight is None else weight.sum()
+    loss_before = log_loss_sum(unsmoothed, y_index, weight, dtype=np.float64) / total
+    return SmoothingFit(fit._replace(loss_before=float(loss_before)), offset)
 
 
 class _Prior(NamedTuple):
@@ -183,6 +228,20 @@ def _sums(
     )
 
 
+def _row_gradients(
+    values: NDArray, y_index: NDArray, weight: NDArray | None, u: float, s: float, is_log: bool
+) -> NDArray:
+    """Each row's derivatives in (u, s), (2, n) float64; 0 for rows of weight 0."""
+    beta, offset = np.exp(u), np.exp(s) / values.shape[1]
+    source = SmoothedProbabilities(values, offset, is_log)
+    gradients = np.empty((2, len(y_index)))
+    buffer = block_buffer(values.shape, np.float64)
+    for rows in row_blocks(*values.shape):
+        z = source.read(rows, buffer[: rows.stop - rows.start])
+        gradients[:, rows] = _row_terms(z, y_index[rows], beta, offset)[_GRADIENT]
+    return gradients if weight is None else np.where(weight > 0, gradients, 0)
+
+
 def _row_terms(z: NDArray, label: NDArray, beta: float, offset: float) -> NDArray:
     """Everything `_Sums` sums, for each row: (13, rows)."""
     r = np.exp(np.log(offset) - z)
@@ -219,11 +278,10 @@ def _row_terms(z: NDArray, label: NDArray, beta: float, offset: float) -> NDArra
     )
 
 
-def _standard_error(sums: _Sums, hessian: NDArray, prior: _Prior) -> float:
+def _standard_error(outer: NDArray, hessian: NDArray, prior: _Prior) -> float:
     """Standard error of u: the larger of sandwich and inverse curvature, s fitted alongside."""
     if np.linalg.eigvalsh(hessian)[0] <= 0:
         return np.inf
     inverse = np.linalg.inv(hessian)
-    n = sums.weight
-    meat = (n / (n - 1) if n > 2 else 1.0) * sums.outer + prior.precision
+    meat = outer + prior.precision
     return float(np.sqrt(max((inverse @ meat @ inverse)[0, 0], inverse[0, 0])))

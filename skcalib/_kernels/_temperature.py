@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcalib._kernels._blocks import RowSubset, Source
-from skcalib._kernels._moments import Edges, Moments, loss_edges, loss_moments, work_arrays
+from skcalib._kernels._moments import (
+    Edges,
+    Moments,
+    clustered_outer,
+    loss_edges,
+    loss_moments,
+    row_slopes,
+    small_sample_correction,
+    work_arrays,
+)
 from skcalib._kernels._solve import Slope, minimize_scalar
 
 # The search ends here: T between 1.9e-22 and 5.2e21. Scores times beta stay finite in float32.
@@ -33,6 +42,9 @@ _FEW_ROWS = 200
 _STEP_TOLERANCE = {np.dtype(np.float64): 1e-5, np.dtype(np.float32): 3e-4}
 
 
+# Half the width of a 95 % interval, in standard errors.
+_NORMAL_QUANTILE = 1.959963984540054
+
 # What keeps rows from determining T, and how far log_beta goes then.
 CONSTANT = "constant"  # no row's loss depends on T
 PERFECT = "perfect"  # every label has its row's largest score: T = 0 is best
@@ -53,6 +65,18 @@ class TemperatureFit(NamedTuple):
     obstacle: str | None  # why the rows do not determine T, one of the names above
 
     @property
+    def temperature(self) -> float:
+        """T, positive."""
+        return float(np.exp(-self.log_beta))
+
+    @property
+    def interval(self) -> NDArray:
+        """95 % interval for T, (2,): symmetric in log T."""
+        half = _NORMAL_QUANTILE * self.standard_error
+        with np.errstate(over="ignore", under="ignore"):
+            return np.exp(-self.log_beta + np.array([-half, half]))
+
+    @property
     def finite(self) -> bool:
         """False if a row has no log loss: then the figures mean nothing."""
         return bool(np.isfinite(self.loss_before) and np.isfinite(self.loss_after))
@@ -63,7 +87,11 @@ NO_FIT = TemperatureFit(np.nan, np.nan, 0, np.nan, np.nan, None)
 
 @np.errstate(all="ignore")
 def fit_temperature(
-    source: Source, y_index: NDArray, weight: NDArray | None, alpha: float
+    source: Source,
+    y_index: NDArray,
+    weight: NDArray | None,
+    alpha: float,
+    groups: NDArray | None = None,
 ) -> TemperatureFit:
     """Fit `log_beta`; `alpha = 0` is maximum likelihood.
 
@@ -73,6 +101,8 @@ def fit_temperature(
     y_index : ndarray of shape (n,), column of each row's true class
     weight : ndarray of shape (n,), float64, or None for ones
     alpha : float, not negative
+    groups : ndarray of shape (n,), intp codes of the clusters of the standard error, or None
+        where every row stands alone; they cost one more pass
     """
     objective = _Objective(source, y_index, weight, alpha)
     obstacle = likelihood_obstacle(*objective.rows) if alpha == 0 else None
@@ -90,7 +120,9 @@ def fit_temperature(
     moments, beta, distance = objective.moments, np.exp(objective.u), np.exp(u - objective.u) - 1
     return TemperatureFit(
         log_beta=u,
-        standard_error=_standard_error(moments, beta, alpha, objective.slope(objective.u).second),
+        standard_error=_standard_error(
+            objective.squared_slope(groups), beta, alpha, objective.slope(objective.u).second
+        ),
         n_iter=objective.n_passes,
         loss_before=objective.loss_at_one / moments.weight,
         loss_after=_loss_nearby(moments, beta * distance) / moments.weight,
@@ -141,6 +173,14 @@ class _Objective:
             third=third + 3 * curvature + slope,
             positive=curvature + self.alpha,
         )
+
+    def squared_slope(self, groups: NDArray | None) -> float:
+        """Squared slopes in beta where J was last evaluated, of rows or of clusters."""
+        if groups is None:
+            return small_sample_correction(self.moments.weight) * self.moments.squared_slope
+        slopes = row_slopes(*self.rows, np.exp(self.u), self.dtype, work=self.work)
+        outer, correction = clustered_outer(slopes[None], self.rows[2], groups)
+        return correction * float(outer[0, 0])
 
     def value(self, u: float) -> float:
         self(u)
@@ -238,17 +278,15 @@ def _loss_nearby(moments: Moments, distance: float) -> float:
     return moments.loss + distance * (terms[0] + distance * (terms[1] + distance * terms[2]))
 
 
-def _standard_error(moments: Moments, beta: float, alpha: float, second: float) -> float:
+def _standard_error(squared_slope: float, beta: float, alpha: float, second: float) -> float:
     """Standard error of u: the larger of the sandwich estimate and the inverse curvature.
 
     The sandwich holds when the model is misspecified, as softmax(z / T) always is, but says
     "known exactly" for a few rows without a mistake; the curvature does not. The prior counts
-    as one row.
+    as one row, and as one cluster.
     """
     if not second > 0:
         return np.inf
-    n = moments.weight
-    correction = n / (n - 1) if n > 2 else 1.0
-    meat = correction * beta**2 * moments.squared_slope + alpha
+    meat = beta**2 * squared_slope + alpha
     error = float(np.sqrt(max(meat / second**2, 1 / second)))
     return np.inf if np.isnan(error) else error  # squares of scores overflow

@@ -35,6 +35,7 @@ from skcalib._validation import (
     StrOptions,
     check_column_classes,
     check_feature_names,
+    check_groups,
     check_labels,
     check_numeric,
     check_parameters,
@@ -61,6 +62,10 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         "n_jobs": [Integral, None],
     }
 
+    # `groups` have a use in every fit, so no parent need be told to pass them. Splitters of groups
+    # say the same of theirs.
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True}
+
     # Set by each subclass's __init__.
     estimator: Any
     response_method: str
@@ -71,15 +76,23 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
 
     @abstractmethod
     def _fit_map(
-        self, scores: Scores, y_index: NDArray, sample_weight: NDArray | None
+        self,
+        scores: Scores,
+        y_index: NDArray,
+        sample_weight: NDArray | None,
+        groups: NDArray | None,
     ) -> CalibrationMap:
-        """Fit on scores (n, K), columns of true classes (n,) and weights (n,) or None."""
+        """Fit on scores (n, K), columns of true classes (n,), weights (n,) or None.
+
+        Groups are codes (n,) from 0 on, or None: rows of one group are not independent.
+        """
 
     def fit(
         self,
         X: Any,
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
         **params: Any,
     ) -> Self:
         """Fit the calibrator, and the wrapped estimator unless it is frozen.
@@ -93,9 +106,15 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
             True labels, of any type that scikit-learn classifies.
         sample_weight : array-like of shape (n_samples,), default=None
             A weight counts as that many repetitions of its row, 0 as if it were absent.
+        groups : array-like of shape (n_samples,), default=None
+            Which rows belong together, by labels of any type: questions of one document, images
+            of one patient. Intervals take rows of a group for dependent, those of different
+            groups for independent. The splitter gets them too (with metadata routing enabled, if
+            it requests them): one such as :class:`~sklearn.model_selection.GroupKFold` keeps
+            groups whole, others ignore them.
         **params : dict
-            Passed to the wrapped estimator's `fit`, and `groups` to the splitter; with metadata
-            routing enabled, to whoever requests them.
+            Passed to the wrapped estimator's `fit`; with metadata routing enabled, to whoever
+            requests them.
 
         Returns
         -------
@@ -104,14 +123,14 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         """
         self._check_parameters()
         if self.estimator is None:
-            fitted = self._fit_on_scores(X, y, sample_weight, params)
+            fitted = self._fit_on_scores(X, y, sample_weight, groups, params)
         elif self.classes is not None:
             raise ValueError(
                 "classes names the columns of X when X holds scores (estimator=None); with an "
                 f"estimator it must be None, got {self.classes!r}."
             )
         else:
-            fitted = self._fit_around_estimator(X, y, sample_weight, params)
+            fitted = self._fit_around_estimator(X, y, sample_weight, groups, params)
         _warn_of_convergence(fitted)
         self._replace_fitted(fitted)
         return self
@@ -227,13 +246,18 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         check_parameters(self)
 
     def _fit_on_scores(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, params: dict[str, Any]
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        groups: ArrayLike | None,
+        params: dict[str, Any],
     ) -> dict[str, Any]:
         """Everything `fit` learns when X holds the scores."""
         if params:
             raise TypeError(
-                f"fit got {sorted(params)}, but there is no estimator or splitter to pass them "
-                "to (estimator=None)."
+                f"fit got {sorted(params)}, but there is no estimator to pass them to "
+                "(estimator=None)."
             )
         labels = check_labels(y, estimator=type(self).__name__)
         method = RESPONSE_METHODS[0] if self.response_method == "auto" else self.response_method
@@ -246,8 +270,9 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         classes, order = np.unique(columns, return_index=True)
         y_index = encode(labels, classes)
         weight = check_weights(sample_weight, len(labels))
+        clusters = check_groups(groups, len(labels))
         scores = Scores(_reordered(values, order), method, "X")
-        calibrator = self._fit_map(scores, y_index, weight)
+        calibrator = self._fit_map(scores, y_index, weight, clusters)
         if self.response_method == "auto" and look_like_probabilities(check_numeric(X, "X")):
             warnings.warn(
                 "every row of X looks like probabilities, but X is read as logits. If it holds "
@@ -267,23 +292,29 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         return fitted if names is None else fitted | {"feature_names_in_": names}
 
     def _fit_around_estimator(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, params: dict[str, Any]
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        groups: ArrayLike | None,
+        params: dict[str, Any],
     ) -> dict[str, Any]:
         """Everything `fit` learns when there is an estimator to read scores from."""
         labels = check_labels(y, estimator=type(self).__name__)
         (X,) = indexable(X)
         check_same_length(count_rows(X), labels)
         weight = check_weights(sample_weight, len(labels))
+        clusters = check_groups(groups, len(labels))
         method = choose_method(self.estimator, self.response_method)
         if isinstance(self.estimator, FrozenEstimator):
             if params:
                 raise TypeError(
-                    f"fit got {sorted(params)}, but a frozen estimator is not fitted and there "
-                    "are no folds to pass them to."
+                    f"fit got {sorted(params)}, but a frozen estimator is not fitted: there is "
+                    "nobody to pass them to."
                 )
-            return self._fit_on_frozen(X, labels, weight, method)
+            return self._fit_on_frozen(X, labels, weight, clusters, method)
 
-        fit_params, split_params = self._routed(sample_weight, params)
+        fit_params, split_params = self._routed(sample_weight, groups, params)
         classes = np.unique(labels)
         y_index = encode(labels, classes)
         folds = cross_fit(
@@ -303,7 +334,9 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
             pairs = [
                 CalibratedPair(
                     fold.estimator,
-                    self._fit_map(fold.scores, y_index[fold.rows], fold.weight),
+                    self._fit_map(
+                        fold.scores, y_index[fold.rows], fold.weight, _at(clusters, fold.rows)
+                    ),
                     method,
                     classes,
                 )
@@ -313,7 +346,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
             fitted = {"calibrated_classifiers_": pairs}
         else:
             rows, scores, pooled_weight = pool(folds, len(labels))
-            calibrator = self._fit_map(scores, y_index[rows], pooled_weight)
+            calibrator = self._fit_map(scores, y_index[rows], pooled_weight, _at(clusters, rows))
             estimator = clone(self.estimator).fit(X, labels, **fit_params)
             fitted = {"calibrator_": calibrator, "estimator_": estimator}
             fitted |= calibrator.fitted_attributes()
@@ -324,13 +357,18 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         }
 
     def _fit_on_frozen(
-        self, X: Any, labels: NDArray, weight: NDArray | None, method: str
+        self,
+        X: Any,
+        labels: NDArray,
+        weight: NDArray | None,
+        clusters: NDArray | None,
+        method: str,
     ) -> dict[str, Any]:
         """A fitted estimator: every row is calibration data, and classes are the estimator's."""
         classes = np.unique(classes_of(self.estimator))
         y_index = encode(labels, classes, of="the classes the estimator was trained on,")
         scores = read_scores(self.estimator, X, method, classes)
-        calibrator = self._fit_map(scores, y_index, weight)
+        calibrator = self._fit_map(scores, y_index, weight, clusters)
         return {
             "classes_": classes,
             "calibrator_": calibrator,
@@ -341,14 +379,16 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         }
 
     def _routed(
-        self, sample_weight: ArrayLike | None, params: dict[str, Any]
+        self, sample_weight: ArrayLike | None, groups: ArrayLike | None, params: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Parameters of the estimator's `fit` and of the splitter's `split`."""
         if get_config()["enable_metadata_routing"]:
-            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
+            named = {"sample_weight": sample_weight, "groups": groups}
+            given = {name: value for name, value in named.items() if value is not None}
+            routed = process_routing(self, "fit", **given, **params)
             return dict(routed.estimator.fit), dict(routed.splitter.split)
         fit_params = dict(params)
-        split_params = {"groups": fit_params.pop("groups")} if "groups" in params else {}
+        split_params = {} if groups is None else {"groups": groups}
         if sample_weight is not None:
             if has_fit_parameter(self.estimator, "sample_weight"):
                 fit_params["sample_weight"] = sample_weight
@@ -381,6 +421,10 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         """Take what one fit learned for what an earlier one did, all at once."""
         unfitted = {name: value for name, value in vars(self).items() if name[-1] != "_"}
         self.__dict__ = unfitted | fitted
+
+
+def _at(values: NDArray | None, rows: NDArray) -> NDArray | None:
+    return None if values is None else values[rows]
 
 
 def _reordered(values: NDArray, order: NDArray) -> NDArray:

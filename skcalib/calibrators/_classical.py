@@ -241,7 +241,11 @@ class SigmoidCalibration(BaseCalibrator):
         self.n_jobs = n_jobs
 
     def _fit_map(
-        self, scores: Scores, y_index: NDArray, sample_weight: NDArray | None
+        self,
+        scores: Scores,
+        y_index: NDArray,
+        sample_weight: NDArray | None,
+        groups: NDArray | None,
     ) -> SigmoidMap:
         if scores.are_logits:
             offset = 0.0
@@ -387,7 +391,11 @@ class IsotonicCalibration(BaseCalibrator):
         self.n_jobs = n_jobs
 
     def _fit_map(
-        self, scores: Scores, y_index: NDArray, sample_weight: NDArray | None
+        self,
+        scores: Scores,
+        y_index: NDArray,
+        sample_weight: NDArray | None,
+        groups: NDArray | None,
     ) -> IsotonicMap:
         features = _monotone_scores(scores)
         functions = _fit_each_class(scores, features, y_index, sample_weight, _fit_isotonic)

@@ -117,10 +117,14 @@ class CalibratedClassifier(BaseCalibrator):
             _refuse_wrapping_parameters(self.method)
 
     def _fit_map(
-        self, scores: Scores, y_index: NDArray, sample_weight: NDArray | None
+        self,
+        scores: Scores,
+        y_index: NDArray,
+        sample_weight: NDArray | None,
+        groups: NDArray | None,
     ) -> CalibrationMap:
         method = _METHODS[self.method]() if isinstance(self.method, str) else self.method
-        return method._fit_map(scores, y_index, sample_weight)
+        return method._fit_map(scores, y_index, sample_weight, groups)
 
 
 def _refuse_wrapping_parameters(method: BaseCalibrator) -> None:

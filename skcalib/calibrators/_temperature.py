@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skcalib._kernels._moments import log_loss_sum
-from skcalib._kernels._smoothing import fit_smoothing, offset_of, smoothing_of
+from skcalib._kernels._smoothing import fit_probabilities, smoothing_of
 from skcalib._kernels._softmax import log_softmax, softmax
 from skcalib._kernels._temperature import (
     CONSTANT,
@@ -25,9 +23,6 @@ from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions
 from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._map import CalibrationMap
-
-# Half the width of a 95 % interval, in standard errors.
-_NORMAL_QUANTILE = 1.959963984540054
 
 _MORE = "Use more calibration rows, or a prior (alpha=1)."
 _OBSTACLES = {
@@ -53,14 +48,12 @@ class TemperatureMap(CalibrationMap):
     @property
     def temperature(self) -> float:
         """T, positive."""
-        return float(np.exp(-self.fit.log_beta))
+        return self.fit.temperature
 
     @property
     def interval(self) -> NDArray:
         """95 % interval for T, (2,): symmetric in log T."""
-        half = _NORMAL_QUANTILE * self.fit.standard_error
-        with np.errstate(over="ignore", under="ignore"):
-            return np.exp(-self.fit.log_beta + np.array([-half, half]))
+        return self.fit.interval
 
     def predict_proba(self, scores: Scores) -> NDArray:
         """Probabilities (n, K)."""
@@ -144,7 +137,9 @@ class TemperatureScaling(BaseCalibrator):
         and 148). This and the attributes up to `log_loss_after_`, and `estimator_`, exist
         unless an ensemble was fitted.
     temperature_interval_ : ndarray of shape (2,)
-        95 % interval for T: the wider of the sandwich estimate and the inverse curvature.
+        95 % interval for T: the wider of the sandwich estimate and the inverse curvature. Where
+        `fit` is given `groups` the sandwich sums its scores within each of them, as it must where
+        rows of a group are alike; some tens of groups make it reliable, a handful too narrow.
     smoothing_ : float
         The share eps; 0 for logits.
     n_iter_ : int
@@ -243,9 +238,13 @@ class TemperatureScaling(BaseCalibrator):
         self.n_jobs = n_jobs
 
     def _fit_map(
-        self, scores: Scores, y_index: NDArray, sample_weight: NDArray | None
+        self,
+        scores: Scores,
+        y_index: NDArray,
+        sample_weight: NDArray | None,
+        groups: NDArray | None,
     ) -> TemperatureMap:
-        offset, fit = fit_scores(scores, y_index, sample_weight, self.alpha, self.smoothing)
+        offset, fit = fit_scores(scores, y_index, sample_weight, self.alpha, self.smoothing, groups)
         return TemperatureMap(fit, offset, scores.values.shape[1])
 
 
@@ -255,21 +254,18 @@ def fit_scores(
     sample_weight: NDArray | None,
     alpha: float,
     smoothing: float | str,
+    groups: NDArray | None = None,
 ) -> tuple[float, TemperatureFit]:
     """Offset of probabilities and temperature: THE smoothing rule, for every calibrator."""
     rows = y_index, sample_weight
-    offset = 0.0
     if scores.are_logits:
-        fit = fit_temperature(scores.source(), *rows, alpha)
-    elif smoothing == "auto":
-        is_log = scores.method == "predict_log_proba"
-        fit, offset = fit_smoothing(scores.values, *rows, alpha, is_log=is_log)
+        fit, offset = fit_temperature(scores.source(), *rows, alpha, groups), 0.0
     else:
-        offset = offset_of(float(smoothing), scores.values.shape[1])
-        fit = fit_temperature(scores.source(offset), *rows, alpha)
-        total = len(y_index) if sample_weight is None else sample_weight.sum()
-        loss_before = log_loss_sum(scores.source(), *rows, dtype=np.float64) / total
-        fit = fit._replace(loss_before=float(loss_before))
+        share = None if smoothing == "auto" else float(smoothing)
+        is_log = scores.method == "predict_log_proba"
+        fit, offset = fit_probabilities(
+            scores.values, *rows, alpha, share, is_log=is_log, groups=groups
+        )
     if not fit.finite:
         scores.refuse_bad_rows(*rows)
         raise ValueError(

@@ -133,3 +133,69 @@ def test_inputs_are_left_as_they_are():
     bin_sums(p, event, weight, uniform_edges(3))
     quantile_edges(p[:, 0], weight, 3)
     top_label(p, event)
+
+
+def test_squared_errors_are_summed_where_asked_for():
+    p, weight = np.array([[0.2], [0.4], [0.7], [0.9]]), np.array([1.0, 2.0, 0.0, 3.0])
+    event = np.array([0, -1, 0, -1])
+    sums = bin_sums(p, event, None, uniform_edges(2), squared_error=True)
+    expected = [[0.8**2 + 0.4**2, 0.3**2 + 0.9**2]]
+    np.testing.assert_allclose(sums.squared_error, expected, rtol=1e-15)
+    sums = bin_sums(p, event, weight, uniform_edges(2), squared_error=True)
+    expected = [[0.8**2 + 2 * 0.4**2, 3 * 0.9**2]]
+    np.testing.assert_allclose(sums.squared_error, expected, rtol=1e-15)
+
+
+def test_squared_errors_nobody_asked_for_are_not_a_number():
+    sums = bin_sums(np.array([[0.2]]), np.array([0]), None, uniform_edges(2))
+    np.testing.assert_array_equal(sums.squared_error, [[np.nan, np.nan]])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_asking_for_squared_errors_changes_no_other_sum(weighted):
+    rng = np.random.default_rng(0)
+    p, event = rng.dirichlet(np.ones(3), 50), rng.integers(-1, 3, 50)
+    weight = rng.random(50) if weighted else None
+    without = bin_sums(p, event, weight, uniform_edges(4))
+    asked = bin_sums(p, event, weight, uniform_edges(4), squared_error=True)
+    for name in ("weight", "squared_weight", "proba", "events"):
+        np.testing.assert_array_equal(getattr(asked, name), getattr(without, name))
+
+
+@pytest.mark.parametrize(
+    ("n", "n_columns"),
+    [(BLOCK_ELEMENTS + 7, 1), (2000, 100), (150, 1024 + 3)],
+    ids=["rows of one column", "row blocks", "pieces of columns"],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_squared_errors_do_not_depend_on_the_blocks_they_are_taken_in(n, n_columns, weighted):
+    rng = np.random.default_rng(0)
+    p, event = rng.random((n, n_columns)), rng.integers(-1, n_columns, n)
+    weight = rng.random(n) if weighted else None
+    found = bin_sums(p, event, weight, uniform_edges(4), squared_error=True).squared_error
+    w = np.ones(n) if weight is None else weight
+    for column in {0, n_columns - 1}:
+        of_rows = w * (p[:, column] - (event == column)) ** 2
+        for index in range(4):
+            inside = (p[:, column] > index / 4) & (p[:, column] <= (index + 1) / 4)
+            assert found[column, index] == pytest.approx(of_rows[inside].sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_squared_errors_of_narrow_types_are_taken_in_float64(dtype):
+    p = np.full((10**5, 1), 0.1, dtype=dtype)
+    event = np.where(np.arange(10**5) % 4 == 0, 0, -1)
+    found = bin_sums(p, event, None, uniform_edges(1), squared_error=True).squared_error[0, 0]
+    exact = float(dtype(0.1))
+    assert found == pytest.approx(10**5 * (0.75 * exact**2 + 0.25 * (1 - exact) ** 2), rel=1e-12)
+
+
+def test_squared_errors_leave_inputs_as_they_are():
+    rng = np.random.default_rng(0)
+    p, event, weight = rng.random((50, 3)), rng.integers(0, 3, 50), rng.random(50)
+    copies = p.copy(), event.copy(), weight.copy()
+    for array in (p, event, weight):
+        array.flags.writeable = False
+    bin_sums(p, event, weight, uniform_edges(3), squared_error=True)
+    for array, copy in zip((p, event, weight), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)

@@ -3,7 +3,13 @@ import pytest
 from kernel_oracles import mean_log_loss, random_problem
 
 from skcalib._kernels._blocks import Logits
-from skcalib._kernels._moments import log_loss_sum, loss_edges, loss_moments
+from skcalib._kernels._moments import (
+    clustered_outer,
+    log_loss_sum,
+    loss_edges,
+    loss_moments,
+    row_slopes,
+)
 
 # One row of each layout: class by class, without and with subtraction of the row's maximum.
 CLASSES = [2, 10, 32, 33, 500, 3100, 9000]
@@ -72,6 +78,31 @@ def test_bad_rows_and_masked_labels_are_reported(n_classes, dtype, bad):
     weight = np.ones(30)
     weight[7] = 0  # as if the row were absent
     assert loss_moments(Logits(z), y, weight, 1.0).finite
+
+
+@pytest.mark.parametrize("n_classes", CLASSES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_slopes_of_rows_add_up_to_that_of_all(n_classes, dtype):
+    n = 300 if n_classes < 1000 else 60  # several blocks
+    z, y = random_problem(5, n, n_classes, dtype=dtype)
+    weight = np.random.default_rng(0).choice([0.0, 0.5, 2.0], n)
+    z[weight == 0] = np.nan  # as if absent
+    slopes = row_slopes(Logits(z), y, weight, 0.7)
+    assert (slopes[weight == 0] == 0).all()
+    moments = loss_moments(Logits(z), y, weight, 0.7)
+    np.testing.assert_allclose(weight @ slopes, moments.slope, rtol=1e-12)
+    np.testing.assert_allclose(weight @ slopes**2, moments.squared_slope, rtol=1e-12)
+
+
+def test_clustered_products_by_hand():
+    # Totals of the clusters 0, 2 and 4: 1 + 2 = 3, 3 * 2 = 6 and 5; of the second parameter 1 - 1
+    # = 0, 0 and -1. The fourth row has no weight, and so neither has cluster 7.
+    slopes = np.array([[1.0, 2.0, 3.0, 9.0, 5.0], [1.0, -1.0, 0.0, 9.0, -1.0]])
+    weight, groups = np.array([1.0, 1.0, 2.0, 0.0, 1.0]), np.array([0, 0, 2, 7, 4])
+    outer, correction = clustered_outer(slopes, weight, groups)
+    np.testing.assert_array_equal(outer, [[9 + 36 + 25, -5], [-5, 1]])
+    assert correction == 3 / 2
+    assert clustered_outer(slopes[:, :2], None, groups[[0, 2]])[1] == 1  # of two clusters none
 
 
 def test_float32_scores_far_from_zero_lose_nothing():

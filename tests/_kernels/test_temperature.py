@@ -150,6 +150,28 @@ def test_standard_error_by_hand():
     assert fit.standard_error == pytest.approx(expected, rel=1e-6)
 
 
+class CountingLogits(Logits):
+    """Notes how many rows were read."""
+
+    n_read = 0
+
+    def read(self, rows, buffer):
+        CountingLogits.n_read += rows.stop - rows.start
+        return super().read(rows, buffer)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_groups_cost_one_more_pass_and_change_the_standard_error_alone(alpha):
+    z, y = random_problem(0, 500, 3, 2.0)
+    source = CountingLogits(z)
+    CountingLogits.n_read = 0
+    plain = fit_temperature(source, y, None, alpha)
+    n_read, CountingLogits.n_read = CountingLogits.n_read, 0
+    clustered = fit_temperature(source, y, None, alpha, np.arange(500) // 50)
+    assert CountingLogits.n_read == n_read + 500
+    assert clustered._replace(standard_error=plain.standard_error) == plain
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [200, 1000])
 @pytest.mark.parametrize("temperature", [0.5, 2.0])

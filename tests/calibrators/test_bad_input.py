@@ -344,9 +344,33 @@ def test_arguments_nobody_takes_are_refused():
             TemperatureScaling(estimator).fit(LOGITS, Y, sample_weights=weight)
 
 
-def test_groups_need_a_splitter():
-    with pytest.raises(TypeError, match=r"fit got \['groups'\].*estimator=None"):
-        TemperatureScaling().fit(LOGITS, Y, groups=Y)
+@pytest.mark.parametrize(
+    ("groups", "error", "message"),
+    [
+        (Y[:-1], ValueError, r"groups must have shape \(30,\), .* got \(29,\)"),
+        (Y[:, None], ValueError, r"groups must have shape \(30,\), .* got \(30, 1\)"),
+        ("ward", ValueError, r"groups must have shape \(30,\), .* got \(\)"),
+        (np.where(np.arange(30) == 4, np.nan, 1), ValueError, "groups must name .* nan in row 4"),
+        ([*"ab" * 14, "a", None], ValueError, "groups must name .* None in row 29"),
+        (["a", pd.NA, *"ab" * 14], ValueError, "groups must name .* <NA> in row 1"),
+        (
+            np.array(["2020-01-01", "NaT"] * 15, dtype="datetime64[D]"),
+            ValueError,
+            "groups must name .* NaT in row 1",
+        ),
+        (np.ma.array(Y), TypeError, "groups must be a plain array"),
+        (pd.Series([[0]] * 30), TypeError, "groups must hold labels .* unhashable"),
+    ],
+)
+def test_groups_that_name_no_group_for_each_row_are_refused(groups, error, message):
+    frozen = FrozenEstimator(GaussianNB().fit(LOGITS, Y))
+    for estimator in (None, CountingNB(), frozen):
+        model = TemperatureScaling(estimator)
+        CountingNB.n_fits = 0
+        with pytest.raises(error, match=message):
+            model.fit(LOGITS, Y, groups=groups)
+        assert CountingNB.n_fits == 0
+        assert not hasattr(model, "classes_")
 
 
 # Estimators that cannot be calibrated.

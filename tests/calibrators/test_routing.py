@@ -183,6 +183,69 @@ def test_cross_validation_passes_groups_to_both_splitters(data, calls):
         assert not set(groups[call["row"]]) & set(groups[rest])
 
 
+def interval_of_groups(X, y, groups):
+    """What a Recorder's scores of all rows give: they do not depend on its training rows."""
+    direct = TemperatureScaling().fit(X[:, 0] - 0.5, y, groups=groups)
+    return direct.temperature_interval_
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+@pytest.mark.parametrize("calibrator", [CalibratedClassifier, TemperatureScaling])
+def test_groups_reach_a_splitter_and_the_interval_at_once(calibrator, enabled, data, calls):
+    X, y, _, groups = data
+    with sklearn.config_context(enable_metadata_routing=enabled):
+        model = calibrator(Recorder().set_fit_request(groups=False) if enabled else Recorder())
+        model.set_params(cv=GroupKFold(4)).fit(X, y, groups=groups)
+    for call in calls[:-1]:
+        assert call["groups"] is None
+        assert not set(groups[call["row"]]) & set(np.delete(groups, call["row"]))
+    expected = interval_of_groups(X, y, groups)
+    np.testing.assert_array_equal(model.temperature_interval_, expected)
+
+
+@pytest.mark.parametrize("cv", [4, GroupKFold(4)])
+def test_groups_reach_the_interval_through_a_pipeline_and_a_search_unasked(cv, data, calls):
+    X, y, _, groups = data
+    model = TemperatureScaling(Recorder().set_fit_request(groups=False), cv=cv)
+    expected = interval_of_groups(X, y, groups)
+    pipeline = make_pipeline("passthrough", model).fit(X, y, groups=groups)
+    np.testing.assert_array_equal(pipeline[-1].temperature_interval_, expected)
+    search = GridSearchCV(make_pipeline("passthrough", model), {}, cv=GroupKFold(2))
+    search.fit(X, y, groups=groups)
+    np.testing.assert_array_equal(search.best_estimator_[-1].temperature_interval_, expected)
+
+
+def test_groups_reach_the_interval_where_nobody_else_asks_for_them(data):
+    X, y, _, groups = data
+    expected = interval_of_groups(X, y, groups)
+    frozen = FrozenEstimator(Recorder().fit(X, y))
+    for model, scores in ((TemperatureScaling(), X[:, 0] - 0.5), (TemperatureScaling(frozen), X)):
+        search = GridSearchCV(model, {}, cv=2).fit(scores, y, groups=groups)
+        np.testing.assert_array_equal(search.best_estimator_.temperature_interval_, expected)
+
+
+def test_groups_under_another_name_reach_the_interval_and_declined_ones_do_not(data):
+    X, y, _, groups = data
+    scores, expected = X[:, 0] - 0.5, interval_of_groups(X, y, groups)
+    model = TemperatureScaling().set_fit_request(groups="document")
+    search = GridSearchCV(model, {}, cv=2).fit(scores, y, document=groups)
+    np.testing.assert_array_equal(search.best_estimator_.temperature_interval_, expected)
+    model = TemperatureScaling(LogisticRegression()).set_fit_request(groups=False)
+    search = GridSearchCV(model, {}, cv=GroupKFold(2)).fit(X, y, groups=groups)
+    plain = TemperatureScaling(LogisticRegression()).fit(X, y)
+    np.testing.assert_array_equal(
+        search.best_estimator_.temperature_interval_, plain.temperature_interval_
+    )
+
+
+@pytest.mark.parametrize("calibrator", CALIBRATORS)
+def test_groups_are_requested_by_default_and_weights_are_not(calibrator):
+    router = calibrator().get_metadata_routing()
+    assert router.consumes("fit", ["sample_weight", "groups"]) == {"groups"}
+    declined = calibrator().set_fit_request(groups=False).get_metadata_routing()
+    assert declined.consumes("fit", ["sample_weight", "groups"]) == set()
+
+
 def test_weights_reach_the_calibration_of_a_frozen_estimator_without_a_request(data):
     X, y, weight, _ = data
     frozen = FrozenEstimator(LogisticRegression().fit(X, y))
