@@ -73,7 +73,7 @@ def test_an_infinite_statistic_is_as_large_as_another():
 
 METRICS = {
     "ece": expected_calibration_error,
-    "rmsce": partial(calibration_error, norm=2),
+    "l2": partial(calibration_error, norm=2),
     "mce": maximum_calibration_error,
 }
 
@@ -92,7 +92,7 @@ def test_a_binned_statistic_is_the_metric_of_that_name(name, kind, weighted):
 def test_the_smooth_statistic_is_nearly_the_smooth_error(kind):
     y, proba, weight = problem()
     test = calibration_test(
-        y, proba, statistic="smece", kind=kind, n_resamples=1, sample_weight=weight
+        y, proba, statistic="smooth_ece", kind=kind, n_resamples=1, sample_weight=weight
     )
     expected = smooth_calibration_error(y, proba, kind=kind, sample_weight=weight)
     assert test.statistic == pytest.approx(expected, abs=1e-4)
@@ -114,13 +114,13 @@ def test_scores_are_those_of_the_events(n_classes):
         assert of_confidence.statistic == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("name", [*METRICS, "smece", "brier", "log_loss"])
+@pytest.mark.parametrize("name", [*METRICS, "smooth_ece", "brier", "log_loss"])
 def test_the_p_value_of_few_rows_is_what_all_label_sets_say(name):
     # Every set of labels with its probability; the test draws some thousand of them.
     p, observed = np.array([0.15, 0.3, 0.85, 0.6]), (0, 1, 0, 1)
     metric = {
         **METRICS,
-        "smece": smooth_calibration_error,
+        "smooth_ece": smooth_calibration_error,
         "brier": lambda y, p, kind: brier_score(y, p),
         "log_loss": lambda y, p, kind: log_loss(y, p),
     }[name]
@@ -128,9 +128,9 @@ def test_the_p_value_of_few_rows_is_what_all_label_sets_say(name):
     exact = sum(
         np.where(y, p, 1 - p).prod()
         for y in itertools.product([0, 1], repeat=4)
-        if metric(y, p, kind="positive") >= reached - 1e-4 * (name == "smece") - 1e-12
+        if metric(y, p, kind="positive") >= reached - 1e-4 * (name == "smooth_ece") - 1e-12
     )
-    n = 500 if name == "smece" else 4000
+    n = 500 if name == "smooth_ece" else 4000
     test = calibration_test(
         observed, p, statistic=name, kind="positive", n_resamples=n, random_state=0
     )
@@ -207,7 +207,7 @@ def test_rows_of_weight_zero_might_as_well_not_be_there():
     y, proba, weight = problem()
     weight[::3] = 0
     kept = weight > 0
-    for name in ("ece", "smece", "log_loss"):
+    for name in ("ece", "smooth_ece", "log_loss"):
         options = {"statistic": name, "n_resamples": 20, "random_state": 0}
         found = calibration_test(y, proba, sample_weight=weight, **options)
         without = calibration_test(y[kept], proba[kept], sample_weight=weight[kept], **options)
@@ -257,7 +257,7 @@ def test_nothing_warns_where_everything_raises():
     y, proba, weight = problem()
     proba[0] = [1 - 1e-310, 1e-310, 0]
     with np.errstate(all="raise"):
-        for name in [*METRICS, "smece", "brier", "log_loss"]:
+        for name in [*METRICS, "smooth_ece", "brier", "log_loss"]:
             calibration_test(y, proba, statistic=name, n_resamples=3, sample_weight=1e-90 * weight)
 
 
@@ -282,7 +282,7 @@ def test_an_option_that_does_not_fit_is_refused(options, message):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
     ("n_classes", "statistic", "kind"),
-    [(2, "ece", "positive"), (3, "log_loss", "class"), (10, "rmsce", "confidence")],
+    [(2, "ece", "positive"), (3, "log_loss", "class"), (10, "l2", "confidence")],
 )
 def test_p_values_of_true_probabilities_are_uniform(n_classes, statistic, kind, weighted):
     # 1000 sets of 40 rows, 19 resamples: p is one of 1/20, 2/20, ..., each as likely.
@@ -325,7 +325,7 @@ def test_with_ties_and_few_rows_the_test_rejects_no_more_than_it_may(statistic):
         assert binomtest(rejections, 400, level, alternative="greater").pvalue > 1e-3
 
 
-@pytest.mark.parametrize("statistic", ["ece", "smece", "brier", "log_loss"])
+@pytest.mark.parametrize("statistic", ["ece", "smooth_ece", "brier", "log_loss"])
 def test_overconfident_probabilities_are_found_out(statistic):
     # 500 rows at temperature 1/1.5; 20 sets, of which at most 3 pass at the level of 5 %.
     rng = np.random.default_rng(0)
