@@ -28,6 +28,10 @@ _CONSTRAINTS: dict[str, list[Any]] = (
 )
 
 
+# Weights that were divided by their sum may add up to a little more than one.
+_ROUNDING = 1e-9
+
+
 def calibration_error(
     y_true: ArrayLike,
     y_proba: ArrayLike,
@@ -73,7 +77,7 @@ def calibration_error(
     debias : bool, default=False
         Subtract from each squared gap what chance alone puts there; for ``norm=2``. The sum is
         raised to 0 if it comes out negative. A bin of one row says nothing and adds nothing; so
-        weights must count rows here: those that sum to one make every error 0.
+        weights must count rows here, and those of several rows that sum to one are refused.
     average : {"mean", "sum", "prevalence"}, default="mean"
         How the errors of kind "class" are combined, for ``norm=2`` before the root is taken: their
         mean, their sum, or their mean weighted by how often each class is true. With many classes
@@ -131,6 +135,8 @@ def calibration_error(
     checked = check_predictions(
         y_true, y_proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
     )
+    if debias:
+        _refuse_normalised(checked.weight)
     return error_of(
         events_of(checked, kind),
         norm=norm,
@@ -139,6 +145,15 @@ def calibration_error(
         debias=debias,
         average=average,
     )
+
+
+def _refuse_normalised(weight: NDArray | None) -> None:
+    """Raise where chance cannot be subtracted, for weights do not say how many rows there are."""
+    if weight is not None and np.count_nonzero(weight) > 1 and weight.sum() <= 1 + _ROUNDING:
+        raise ValueError(
+            f"sample_weight of {np.count_nonzero(weight)} rows sums to {weight.sum():.6g}: with "
+            "debias=True a weight counts rows. Multiply the weights by the number of rows."
+        )
 
 
 def error_of(

@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from skcalib._kernels._binning import BinSums
 from skcalib._validation import Interval, Options, check_options, check_predictions
 from skcalib.metrics._binned import BINNING_CONSTRAINTS, bin_events
 from skcalib.metrics._events import one_event_of, refuse_class_label
-from skcalib.metrics._proportion import wilson_interval
+from skcalib.metrics._proportion import two_sided_quantile, wilson_interval
 
 _CONSTRAINTS: dict[str, list[Any]] = BINNING_CONSTRAINTS | {
     "norm": [Options(Integral, {1, 2})],
@@ -105,7 +104,7 @@ def calibration_error_interval(
     that is larger. A bin of a single row widens the interval by all that it could hide.
 
     In simulations of eight kinds of predictions (calibrated, too bold, too modest, shifted, of rare
-    events) with 200 to 5000 rows, intervals of 95 % covered the error in 94 to 100 % of cases.
+    events) with 200 to 5000 rows, intervals of 95 % covered the error in 93 to 100 % of cases.
 
     References
     ----------
@@ -175,7 +174,8 @@ def _gaps_of(sums: BinSums, level: float) -> _Gaps:
     binomial = frequency * (1 - frequency)
     explained = np.divide(spread, binomial, out=np.ones_like(spread), where=binomial > 0)
     scale = np.where(enough, np.sqrt(np.minimum(explained, 1)), 0)
-    normal = ndtri((1 + level) / 2) * np.sqrt(spread / n)
+    z = two_sided_quantile(level)
+    normal = z * np.sqrt(spread / n)
     below, above = (np.maximum(scale * w, normal) for w in (frequency - lower, upper - frequency))
     towards = np.where(mean < 0, above, below)
     # A small gap may also have grown on the other side of 0.
@@ -188,7 +188,7 @@ def _gaps_of(sums: BinSums, level: float) -> _Gaps:
         towards=towards,
         away=away,
         hidden=np.where(enough, 0, share).sum(axis=1),
-        z=float(ndtri((1 + level) / 2)),
+        z=z,
     )
 
 

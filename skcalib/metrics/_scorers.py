@@ -10,8 +10,15 @@ from sklearn import metrics
 from skcalib._response import read_probabilities
 from skcalib._validation import BaseScorer
 from skcalib.metrics._brier import brier_score
-from skcalib.metrics._calibration_error import expected_calibration_error
+from skcalib.metrics._calibration_error import (
+    calibration_error,
+    expected_calibration_error,
+    maximum_calibration_error,
+)
 from skcalib.metrics._log_loss import log_loss
+from skcalib.metrics._risk_coverage import augrc, aurc
+from skcalib.metrics._skill import brier_skill_score, log_loss_skill_score
+from skcalib.metrics._smooth_calibration_error import smooth_calibration_error
 
 
 class ProbabilityScorer(BaseScorer):
@@ -81,24 +88,44 @@ class ProbabilityScorer(BaseScorer):
         return self._sign * self._score_func(y_true, y_proba, **arguments)
 
 
-ece_scorer = ProbabilityScorer(expected_calibration_error)
+aurc_scorer = ProbabilityScorer(aurc)
+augrc_scorer = ProbabilityScorer(augrc)
 brier_scorer = ProbabilityScorer(brier_score)
+brier_skill_scorer = ProbabilityScorer(brier_skill_score, greater_is_better=True)
+classwise_ece_scorer = ProbabilityScorer(expected_calibration_error, kind="class")
+ece_scorer = ProbabilityScorer(expected_calibration_error)
+l2_calibration_error_scorer = ProbabilityScorer(
+    calibration_error, norm=2, debias=True, strategy="quantile"
+)
 log_loss_scorer = ProbabilityScorer(log_loss)
+log_loss_skill_scorer = ProbabilityScorer(log_loss_skill_score, greater_is_better=True)
+mce_scorer = ProbabilityScorer(maximum_calibration_error)
+smooth_ece_scorer = ProbabilityScorer(smooth_calibration_error)
 
 _SCORERS = {
+    "augrc": augrc_scorer,
+    "aurc": aurc_scorer,
     "brier": brier_scorer,
+    "brier_skill": brier_skill_scorer,
+    "classwise_ece": classwise_ece_scorer,
     "ece": ece_scorer,
+    "l2_calibration_error": l2_calibration_error_scorer,
     "log_loss": log_loss_scorer,
+    "log_loss_skill": log_loss_skill_scorer,
+    "mce": mce_scorer,
     "neg_expected_calibration_error": ece_scorer,
+    "smooth_ece": smooth_ece_scorer,
 }
 
 
 def get_scorer(scoring: str | Callable | None) -> Callable | None:
     """Scorer of a name, skcalib's or scikit-learn's.
 
-    "ece" (or "neg_expected_calibration_error"), "brier" and "log_loss" are `ece_scorer`,
-    `brier_scorer` and `log_loss_scorer`. Every other name is scikit-learn's: "neg_brier_score" and
-    "neg_log_loss" stay its own scorers, which fail on a fold that lacks a class.
+    skcalib's are "log_loss", "brier", their skill scores "log_loss_skill" and "brier_skill", the
+    calibration errors "ece" (or "neg_expected_calibration_error"), "classwise_ece", "mce",
+    "l2_calibration_error" and "smooth_ece", and "aurc" and "augrc". Every other name is
+    scikit-learn's: "neg_brier_score" and "neg_log_loss" stay its own scorers, which fail on a fold
+    that lacks a class.
 
     Parameters
     ----------

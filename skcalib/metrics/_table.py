@@ -1,0 +1,87 @@
+"""Small tables of results that print, show in notebooks and turn into data frames."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+
+class Table(ABC):
+    """Rows of a result, in the same words wherever they are shown."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What the table is about."""
+
+    @property
+    @abstractmethod
+    def columns(self) -> list[str]:
+        """Names of the columns; the first names the rows."""
+
+    @property
+    @abstractmethod
+    def records(self) -> list[tuple[Any, ...]]:
+        """One tuple per row, a value for each column; None where there is none."""
+
+    def to_frame(self) -> Any:
+        """The table as a pandas DataFrame, indexed by its first column.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("to_frame needs pandas: pip install pandas") from error
+        return pd.DataFrame(self.records, columns=self.columns).set_index(self.columns[0])
+
+    def __str__(self) -> str:
+        lines = [self.columns, *([shown(value) for value in row] for row in self.records)]
+        padded = []
+        for place, cells in enumerate(zip(*lines, strict=True)):
+            width = max(len(cell) for cell in cells)
+            words = any(isinstance(row[place], str) for row in self.records)
+            padded.append([cell.ljust(width) if words else cell.rjust(width) for cell in cells])
+        return "\n".join(
+            [self.title, *("  ".join(line).rstrip() for line in zip(*padded, strict=True))]
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        table = ElementTree.Element("table")
+        ElementTree.SubElement(table, "caption").text = self.title
+        _add_row(ElementTree.SubElement(table, "thead"), ["th"] * len(self.columns), self.columns)
+        body = ElementTree.SubElement(table, "tbody")
+        tags = ["th", *["td"] * (len(self.columns) - 1)]
+        for row in self.records:
+            _add_row(body, tags, [shown(value) for value in row])
+        return ElementTree.tostring(table, encoding="unicode", method="html")
+
+
+def _add_row(parent: ElementTree.Element, tags: list[str], cells: list[str]) -> None:
+    row = ElementTree.SubElement(parent, "tr")
+    for tag, cell in zip(tags, cells, strict=True):
+        ElementTree.SubElement(row, tag).text = cell
+
+
+def shown(value: Any) -> str:
+    """A value as a reader wants it: four digits, thousands set apart, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        return f"{number:,.0f}" if 1e4 <= abs(number) < np.inf else f"{number:.4g}"
+    return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
