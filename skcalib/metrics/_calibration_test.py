@@ -20,7 +20,7 @@ from skcalib._validation import (
     check_predictions,
 )
 from skcalib.metrics._brier import brier_scores
-from skcalib.metrics._events import KIND_CONSTRAINTS, Events, events_of
+from skcalib.metrics._events import KIND_CONSTRAINTS, Events, events_of, rows_that_count
 from skcalib.metrics._log_loss import log_losses
 from skcalib.metrics._smooth_calibration_error import smooth_error_of
 
@@ -159,7 +159,7 @@ def calibration_test(
     checked = check_predictions(
         y_true, y_proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
     )
-    checked = _rows_that_count(checked)
+    checked = rows_that_count(checked)
     if callable(statistic):
         events, measure = events_of(checked, "class"), _of_labels(statistic, checked)
     else:
@@ -171,18 +171,6 @@ def calibration_test(
     tied = observed - _TIE * abs(observed) if np.isfinite(observed) else observed
     b = int(np.count_nonzero(resampled >= tied))
     return CalibrationTest(observed, (1 + b) / (1 + n_resamples), n_resamples, resampled)
-
-
-def _rows_that_count(checked: Predictions) -> Predictions:
-    """Without the rows of weight 0, for which nothing is to be drawn."""
-    if checked.weight is None or checked.weight.all():
-        return checked
-    counts = checked.weight > 0
-    return checked._replace(
-        y_index=checked.y_index[counts],
-        proba=checked.proba[counts],
-        weight=checked.weight[counts],
-    )
 
 
 @np.errstate(under="ignore")

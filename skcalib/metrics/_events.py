@@ -64,6 +64,16 @@ def events_of(checked: Predictions, kind: str, class_labels: list[Any] | None = 
     )
 
 
+def rows_that_count(checked: Predictions) -> Predictions:
+    """Without the rows of weight 0: a label may be impossible there, and its loss infinite."""
+    if checked.weight is None or checked.weight.all():
+        return checked
+    kept = checked.weight > 0
+    return checked._replace(
+        y_index=checked.y_index[kept], proba=checked.proba[kept], weight=checked.weight[kept]
+    )
+
+
 def one_event_of(checked: Predictions, kind: str, class_label: Any) -> Events:
     """The events of one kind where they have one column: of kind "class", of `class_label`."""
     refuse_class_label(kind, class_label)

@@ -226,10 +226,10 @@ def _score_rows(checked: Predictions, level: float) -> list[ReportRow]:
 
 
 def _mean_row(name: str, values: NDArray, weight: NDArray | None, level: float) -> ReportRow:
-    """A weighted mean with its normal interval; without one where a single row is all there is."""
+    """A weighted mean with its normal interval; without one where there are not two rows."""
     mean = float(np.average(values, weights=weight))
     n = float(len(values) if weight is None else weight.sum())
-    if n <= 1:
+    if n < 2:
         return ReportRow(name, mean, None, None, "")
     variance = float(np.average((values - mean) ** 2, weights=weight)) / (n - 1)
     half = two_sided_quantile(level) * variance**0.5
