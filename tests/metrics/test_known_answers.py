@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skcalib.metrics import brier_score, calibration_error
+from skcalib import TemperatureScaling
+from skcalib._kernels._smooth import smooth_error_at
+from skcalib.metrics import (
+    brier_score,
+    calibration_error,
+    calibration_slope_intercept,
+    score_decomposition,
+    smooth_calibration_error,
+    spiegelhalter_z,
+)
 from skcalib.metrics._log_loss import log_loss
 
 DATA = Path(__file__).parents[1] / "data"
@@ -107,3 +116,79 @@ def test_the_murphy_example_is_reliability_minus_resolution_plus_uncertainty():
     assert reliability == pytest.approx(0.004)
     assert brier_score(y, p) == pytest.approx(0.004 - 0.072 + 0.24)
     assert np.mean(y) == 0.4
+
+
+def inverse_temperature(case_id):
+    if case_id.startswith("T2"):
+        fitted = TemperatureScaling(alpha=0).fit(INPUTS["T2"]["z"], INPUTS["T2"]["y"])
+    else:
+        y, p = labels_and_probabilities(case_id)
+        model = TemperatureScaling(response_method="predict_proba", alpha=0, smoothing=0)
+        fitted = model.fit(np.array(p), y)
+    return 1 / fitted.temperature_
+
+
+def part_of_score(case_id):
+    score, part, weighted = re.fullmatch(r"D/corp_([a-z]+)_([a-z]+)(_weighted)?", case_id).groups()
+    parts = score_decomposition(
+        *labels_and_probabilities(case_id),
+        score={"brier": "brier", "logloss": "log_loss"}[score],
+        kind="positive",
+        sample_weight=INPUTS["D"]["w"] if weighted else None,
+    )
+    names = {"mcb": "miscalibration", "dsc": "discrimination", "unc": "uncertainty"}
+    return getattr(parts, names.get(part, part))
+
+
+def part_by_bins(case_id):
+    # Each of the three probabilities has a bin of its own.
+    parts = score_decomposition(*labels_and_probabilities(case_id), method="murphy", n_bins=10)
+    names = {"rel": "miscalibration", "res": "discrimination", "unc": "uncertainty"}
+    return getattr(parts, names[case_id[-3:]])
+
+
+def smoothed_at_scale(case_id):
+    y, p = (np.array(values) for values in labels_and_probabilities(case_id))
+    return smooth_error_at(p, y == 1, None, float(case_id.rsplit("_")[-1]))
+
+
+def smooth(case_id):
+    kind = "positive" if case_id.startswith("D") else "confidence"
+    return smooth_calibration_error(*labels_and_probabilities(case_id), kind=kind)
+
+
+def of_field(function, field):
+    return lambda case_id: getattr(function(*labels_and_probabilities(case_id)), field)
+
+
+OTHER_METRICS = {
+    r"\w+/inv_temperature": inverse_temperature,
+    r"D/corp_.*": part_of_score,
+    r"M/murphy_.*": part_by_bins,
+    r"D/smece_sigma_.*": smoothed_at_scale,
+    r"D/smece|E/top_smece": smooth,
+    r"D/spiegelhalter_z": of_field(spiegelhalter_z, "z"),
+    r"D/cal_slope": of_field(calibration_slope_intercept, "slope"),
+    r"D/cal_intercept": of_field(calibration_slope_intercept, "intercept"),
+}
+
+# What skcalib has no function for.
+NOT_SHIPPED = r"D/(hl_stat|hl_p|ks|kuiper|va_.*)"
+
+
+def other_metric(case_id):
+    return next((f for pattern, f in OTHER_METRICS.items() if re.fullmatch(pattern, case_id)), None)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if other_metric(c)])
+def test_metric_is_the_known_one(case):
+    assert other_metric(case)(case) == pytest.approx(
+        CASES[case]["expected"], abs=CASES[case]["tol"]
+    )
+
+
+def test_every_value_of_two_sources_is_met_or_of_something_skcalib_lacks():
+    agreed = {c for c, case in CASES.items() if case["n_sources"] >= 2}
+    met = {c for c in CASES if settings_of(c) or c.split("/")[1] in SCORES or other_metric(c)}
+    assert {c for c in agreed - met if not re.fullmatch(NOT_SHIPPED, c)} == set()
+    assert len(agreed & met) == 56
