@@ -27,7 +27,7 @@ LEVEL = {
 USES = {
     "decoding": {"calibrators"},
     "decisions": {"calibrators", "metrics"},
-    "display": {"metrics"},
+    "display": {"calibrators", "metrics"},
     "monitoring": {"metrics"},
     "__init__": {"calibrators"},
 }
@@ -124,7 +124,7 @@ def test_the_package_keeps_its_layers():
         ("metrics/_a.py", "from skcalib import datasets", "metrics imports datasets"),
         ("datasets/_a.py", "from skcalib.calibrators import A", "datasets imports calibrators"),
         ("metrics/_a.py", "from skcalib import A", "metrics imports __init__"),
-        ("display/_a.py", "from skcalib.calibrators import A", "display imports calibrators"),
+        ("display/_a.py", "from skcalib.datasets import A", "display imports datasets"),
         ("__init__.py", "import skcalib.display", "__init__ imports display"),
         ("display/_a.py", "import matplotlib.pyplot as plt", "matplotlib at module level"),
         ("metrics/_a.py", "try:\n    import pandas\nfinally:\n    x = 1", "pandas at module level"),

@@ -2,60 +2,33 @@
 
 from __future__ import annotations
 
-import math
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from skcalib._response import read_probabilities
 from skcalib._validation import check_predictions
 from skcalib.display._drawing import (
-    GREY,
-    n_drawn,
     name_of,
     new_axes,
     refuse_line_properties,
     require_matplotlib,
-    style_of,
 )
-from skcalib.display._placing import box, places_of
+from skcalib.display._plane import (
+    describe,
+    draw_isolines,
+    draw_labels,
+    draw_point,
+    points_in,
+    refuse_what_cannot_be_compared,
+    set_view,
+)
 from skcalib.metrics._decomposition import (
     ScoreDecomposition,
     check_decomposition_options,
     decomposition_of,
 )
-
-_POINT = "model in the plane of miscalibration and discrimination"
-_LABEL = "its name and score"
-_ISOLINE = "line of equal score"
-
-# About as many lines of equal score as can be told apart, and labelled, in a small figure.
-_ISOLINES = 8
-
-# The view ends this share of the models' spread, or of their largest part, beyond them.
-_BEYOND_SPREAD = 0.25
-_BEYOND_LARGEST = 0.15
-_BELOW_ZERO = 0.03
-
-# Uncertainties that differ by a larger share are not those of the same rows.
-_SAME = 1e-6
-
-# Labels stay this far, in points, from the edge of the view.
-_EDGE = 4
-
-# Longer names are broken into lines.
-_NAME_WIDTH = 24
-
-_SCORES = {"brier": "Brier score", "log_loss": "Log loss"}
-_METHODS = {
-    "corp": "isotonic recalibration (CORP)",
-    "calibrator": "recalibration of held-out rows",
-    "murphy": "bins; lines leave out within-bin terms",
-}
-_KINDS = {"class": "each class", "confidence": "confidence", "positive": "positive class"}
 
 
 class DecompositionDisplay:
@@ -339,15 +312,15 @@ class DecompositionDisplay:
         require_matplotlib("DecompositionDisplay")
         refuse_line_properties(**kwargs)
         models = self._models(self.name if name is None else name)
-        drawn = [] if ax is None else [line.decomposition for line in _points(ax)]
-        _refuse_what_cannot_be_compared(drawn, models)
+        drawn = [] if ax is None else [line.decomposition for line in points_in(ax)]
+        refuse_what_cannot_be_compared(drawn, models)
         ax = new_axes((6.4, 5.2)) if ax is None else ax
 
-        self.points_ = [_draw_point(ax, *model, kwargs) for model in models]
-        _describe(ax)
-        _set_view(ax)
-        _draw_isolines(ax)
-        _draw_labels(ax)
+        self.points_ = [draw_point(ax, *model, kwargs) for model in models]
+        describe(ax)
+        set_view(ax)
+        draw_isolines(ax)
+        draw_labels(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -357,152 +330,3 @@ class DecompositionDisplay:
         if name is not None:
             raise ValueError(f"name is for a single model, a dict names its own; got {name!r}.")
         return list(self.decompositions.items())
-
-
-def _points(ax: Any) -> list[Any]:
-    return [line for line in ax.lines if line.get_gid() == _POINT]
-
-
-def _refuse_what_cannot_be_compared(
-    drawn: Sequence[ScoreDecomposition], models: Sequence[tuple[str | None, ScoreDecomposition]]
-) -> None:
-    """Raise unless every model has a place in one plane, before there is a figure."""
-    if not models:
-        raise ValueError("There is no model to draw: the dict is empty.")
-    for name, parts in models:
-        if not math.isfinite(parts.score):
-            of_name = "" if name is None else f" of {name!r}"
-            raise ValueError(
-                f"The score{of_name} is infinite, and has no place in the plane: a probability of "
-                "0 was given to what happened. Use score='brier', or method='calibrator'."
-            )
-    first, *others = [*drawn, *(parts for _, parts in models)]
-    for other in others:
-        asked, also = ((p.scoring, p.method, p.kind) for p in (first, other))
-        if asked != also:
-            raise ValueError(
-                "Models in one plane must be of one score, method and kind, got "
-                f"{', '.join(asked)} and {', '.join(also)}. Draw into other axes."
-            )
-        if not math.isclose(first.uncertainty, other.uncertainty, rel_tol=_SAME, abs_tol=_SAME):
-            why = "each accuracy has its own" if first.kind == "confidence" else "of the same rows"
-            raise ValueError(
-                f"Models in one plane must be of one uncertainty ({why}), got "
-                f"{first.uncertainty:.6g} and {other.uncertainty:.6g}. Draw into other axes."
-            )
-
-
-def _draw_point(
-    ax: Any, name: str | None, parts: ScoreDecomposition, kwargs: dict[str, Any]
-) -> Any:
-    score = f"{parts.score:#.4g}"
-    style = style_of(n_drawn(ax, _POINT)) | {
-        "linestyle": "none",
-        "markersize": 8,
-        "markeredgecolor": "white",
-        "zorder": 3,
-        "label": score if name is None else f"{name} ({score})",
-    }
-    style |= kwargs | {"gid": _POINT}
-    (line,) = ax.plot([parts.miscalibration], [parts.discrimination], **style)
-    line.decomposition = parts  # what is drawn later into these axes is held against it
-    return line
-
-
-def _describe(ax: Any) -> None:
-    """Labels that say which score was split, and how."""
-    parts = _points(ax)[0].decomposition
-    score = _SCORES[parts.scoring]
-    of_kind = "" if parts.method == "calibrator" else f" of {_KINDS[parts.kind]}"
-    ax.set_xlabel(
-        f"Miscalibration (smaller is better)\n{score}{of_kind} (dashed lines and brackets),\n"
-        f"by {_METHODS[parts.method]}"
-    )
-    ax.set_ylabel(
-        f"Discrimination (greater is better)\nUncertainty: {score} {parts.uncertainty:#.4g}"
-    )
-
-
-def _set_view(ax: Any) -> None:
-    """Limits that hold every model in the axes; 0 too, unless that is far off."""
-    parts = [line.decomposition for line in _points(ax)]
-    smallest = 0.01 * (parts[0].uncertainty or 1)
-    ax.set_xlim(_limits([p.miscalibration for p in parts], smallest))
-    ax.set_ylim(_limits([p.discrimination for p in parts], smallest))
-
-
-def _limits(values: Sequence[float], smallest: float) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    largest = max(abs(low), abs(high))
-    room = max(_BEYOND_SPREAD * (high - low), _BEYOND_LARGEST * largest, smallest)
-    from_zero = low >= 0 and (low < high / 2 or low == high)
-    return -_BELOW_ZERO * (high + room) if from_zero else low - room, high + room
-
-
-def _remove(ax: Any, gid: str) -> None:
-    for artist in [child for child in ax.get_children() if child.get_gid() == gid]:
-        artist.remove()
-
-
-def _draw_isolines(ax: Any) -> None:
-    """Lines of equal score across the view, each with its score where it leaves it."""
-    from matplotlib.ticker import MaxNLocator
-
-    _remove(ax, _ISOLINE)
-    uncertainty = _points(ax)[0].decomposition.uncertainty
-    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
-    lowest, highest = uncertainty + left - top, uncertainty + right - bottom
-    ticks = MaxNLocator(_ISOLINES, steps=[1, 2, 2.5, 5, 10]).tick_values(lowest, highest)
-    scores = [score for score in np.round(ticks, 12) if lowest < score < highest]
-    texts = [np.format_float_positional(score, trim="-") for score in scores]
-    decimals = max(len(text.partition(".")[2]) for text in texts)
-    for score in scores:
-        line = {"color": GREY, "linestyle": "--", "linewidth": 0.8, "zorder": 1, "gid": _ISOLINE}
-        ax.axline((0, uncertainty - score), slope=1, **line)
-        text = {"color": GREY, "fontsize": "x-small", "gid": _ISOLINE}
-        x = top - uncertainty + score
-        if x < right:
-            place = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom"}
-            ax.text(x, 1.01, f"{score:.{decimals}f}", **(place | text))
-        else:
-            place = {"transform": ax.get_yaxis_transform(), "ha": "left", "va": "center"}
-            ax.text(1.01, right + uncertainty - score, f"{score:.{decimals}f}", **(place | text))
-
-
-def _draw_labels(ax: Any) -> None:
-    """The label of each model beside its marker, where it covers no marker and no other label."""
-    _remove(ax, _LABEL)
-    figure = ax.figure.canvas.figure
-    figure.draw_without_rendering()  # settles the layout, and with it where markers are
-    pixels = figure.dpi / 72  # of a point, the unit of sizes
-    paper = {"boxstyle": "square,pad=0.1", "facecolor": ax.get_facecolor(), "linewidth": 0}
-    style = {"fontsize": "small", "gid": _LABEL, "zorder": 2, "bbox": paper | {"alpha": 0.85}}
-    points = _points(ax)
-    texts = [
-        textwrap.fill(line.get_label(), _NAME_WIDTH, break_long_words=False) for line in points
-    ]
-    centers = [ax.transData.transform(line.get_xydata()[0]) for line in points]
-    sizes = [_size_of(ax, text, style) for text in texts]
-    reach = [pixels * line.get_markersize() / 2 for line in points]
-    markers = [box(c - r, np.array([2 * r, 2 * r])) for c, r in zip(centers, reach, strict=True)]
-    view = ax.bbox.padded(-_EDGE * pixels)
-    places = places_of(view.extents, np.array(markers), np.array(centers), sizes, pixels)
-
-    for line, text, center, (corner, led) in zip(points, texts, centers, places, strict=True):
-        leader = {"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.8, "shrinkA": 0}
-        ax.annotate(
-            text,
-            line.get_xydata()[0],
-            xytext=(corner - center) / pixels,
-            textcoords="offset points",
-            arrowprops=leader | {"shrinkB": line.get_markersize() / 2} if led else None,
-            **style,
-        ).set_in_layout(False)
-
-
-def _size_of(ax: Any, text: str, style: dict[str, Any]) -> NDArray:
-    """Width and height of a text, in pixels."""
-    trial = ax.text(0, 0, text, **style)
-    size = trial.get_window_extent().size
-    trial.remove()
-    return size

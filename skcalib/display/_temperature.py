@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skcalib._kernels._loss_curve import loss_curve
-from skcalib._kernels._smoothing import fit_probabilities, smoothing_of
+from skcalib._kernels._smoothing import smoothing_of
 from skcalib._kernels._temperature import (
     OUT_OF_RANGE,
     PERFECT,
     UNINFORMATIVE,
     TemperatureFit,
-    fit_temperature,
 )
 from skcalib._response import (
     RESPONSE_METHODS,
@@ -39,6 +38,7 @@ from skcalib._validation import (
     encode,
     look_like_probabilities,
 )
+from skcalib.calibrators._temperature import fit_scores
 from skcalib.display._drawing import (
     GREY,
     n_drawn,
@@ -55,6 +55,9 @@ _CONSTRAINTS = {
 }
 
 _N_POINTS = 200
+
+# The curve is the log loss alone, and its lowest point the temperature to mark.
+_NO_PRIOR = 0.0
 
 # An end of the interval farther than this factor from both T = 1 and the optimum is not shown, nor
 # is an optimum of 0 or infinity: the picture ends as far from T = 1.
@@ -321,7 +324,8 @@ class TemperatureDisplay:
     ) -> TemperatureDisplay:
         """The best temperature, and the curve around it."""
         weight = check_weights(sample_weight, len(y_index))
-        fit, offset = _fit(scores, y_index, weight, check_groups(groups, len(y_index)), smoothing)
+        codes = check_groups(groups, len(y_index))
+        offset, fit = fit_scores(scores, y_index, weight, _NO_PRIOR, smoothing, codes)
         temperature, interval = _best_temperature(fit)
         temperatures = _range_of(temperature, interval)
         return cls(
@@ -400,31 +404,6 @@ class TemperatureDisplay:
 def _check(response_method: str, smoothing: float | str) -> None:
     given = {"response_method": response_method, "smoothing": smoothing}
     check_options(_CONSTRAINTS, "TemperatureDisplay", **given)
-
-
-def _fit(
-    scores: Scores,
-    y_index: NDArray,
-    weight: NDArray | None,
-    groups: NDArray | None,
-    smoothing: float | str,
-) -> tuple[TemperatureFit, float]:
-    """The temperature of maximum likelihood, and what is added to probabilities."""
-    rows = y_index, weight
-    if scores.are_logits:
-        fit, offset = fit_temperature(scores.source(), *rows, 0.0, groups), 0.0
-    else:
-        share = None if smoothing == "auto" else float(smoothing)
-        is_log = scores.method == "predict_log_proba"
-        fit, offset = fit_probabilities(
-            scores.values, *rows, 0.0, share, is_log=is_log, groups=groups
-        )
-    if not fit.finite:
-        scores.refuse_bad_rows(*rows)
-        raise ValueError(
-            f"The log loss of {scores.name} overflows: its largest scores are too far apart."
-        )
-    return fit, offset
 
 
 def _best_temperature(fit: TemperatureFit) -> tuple[float, NDArray]:
