@@ -1,5 +1,6 @@
 import copy
 import pickle
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,25 +14,60 @@ from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, brier_score_loss, make_scorer
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    d2_log_loss_score,
+    make_scorer,
+    roc_auc_score,
+)
 from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import skcalib.metrics
 from skcalib.metrics import (
     ProbabilityScorer,
+    augrc,
+    augrc_scorer,
+    aurc,
+    aurc_scorer,
     brier_score,
     brier_scorer,
+    brier_skill_score,
+    brier_skill_scorer,
     calibration_error,
+    classwise_ece_scorer,
     ece_scorer,
     expected_calibration_error,
     get_scorer,
     get_scorer_names,
+    l2_calibration_error_scorer,
     log_loss_scorer,
+    log_loss_skill_score,
+    log_loss_skill_scorer,
+    maximum_calibration_error,
+    mce_scorer,
+    smooth_calibration_error,
+    smooth_ece_scorer,
 )
 from skcalib.metrics._log_loss import log_loss
 
-SCORERS = {"ece": ece_scorer, "brier": brier_scorer, "log_loss": log_loss_scorer}
+SCORERS = {
+    "augrc": augrc_scorer,
+    "aurc": aurc_scorer,
+    "brier": brier_scorer,
+    "brier_skill": brier_skill_scorer,
+    "classwise_ece": classwise_ece_scorer,
+    "ece": ece_scorer,
+    "l2_calibration_error": l2_calibration_error_scorer,
+    "log_loss": log_loss_scorer,
+    "log_loss_skill": log_loss_skill_scorer,
+    "mce": mce_scorer,
+    "smooth_ece": smooth_ece_scorer,
+}
+# Of these a greater value is better; the others come out negated.
+SKILLS = {"brier_skill", "log_loss_skill"}
 every_scorer = pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
 
 
@@ -50,11 +86,68 @@ def brier_as_published(y, proba, sample_weight=None):
     return brier_oracle(y, proba, sample_weight) / (2 if proba.shape[1] == 2 else 1)
 
 
-def ece(y, proba, sample_weight=None):
-    return ece_oracle(y, proba, n_bins=15, sample_weight=sample_weight)
+def brier_skill(y, proba, sample_weight=None):
+    rates = np.average(np.eye(proba.shape[1])[y], axis=0, weights=sample_weight)
+    constant = brier_oracle(y, np.tile(rates, (len(y), 1)), sample_weight)
+    return 1 - brier_oracle(y, proba, sample_weight) / constant
 
 
-ORACLES = {"ece": ece, "brier": brier_as_published, "log_loss": log_loss_oracle}
+def log_loss_skill(y, proba, sample_weight=None):
+    options = {"sample_weight": sample_weight, "labels": range(proba.shape[1])}
+    return d2_log_loss_score(y, proba, **options)
+
+
+def aurc_oracle(y, proba, sample_weight=None):
+    """Mean over rows of the share of wrong predictions among those at least as confident."""
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    confidence, wrong = proba.max(axis=1), proba.argmax(axis=1) != y
+    kept = confidence >= confidence[weight > 0, None]
+    return np.average(kept @ (weight * wrong) / (kept @ weight), weights=weight[weight > 0])
+
+
+def augrc_oracle(y, proba, sample_weight=None):
+    """By the area under the ROC curve, as the authors write it."""
+    correct = proba.argmax(axis=1) == y
+    auroc = roc_auc_score(correct, proba.max(axis=1), sample_weight=sample_weight)
+    accuracy = np.average(correct, weights=sample_weight)
+    return (1 - auroc) * accuracy * (1 - accuracy) + (1 - accuracy) ** 2 / 2
+
+
+def smooth_oracle(y, proba, sample_weight=None):
+    """The definition on a fine grid: a reflected Gaussian, and bisection for its width."""
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    p, share = proba.max(axis=1), weight / weight.sum()
+    residual = share * (p - (proba.argmax(axis=1) == y))
+    grid = (np.arange(3000) + 0.5) / 3000
+    images = [sign * p + shift for shift in (-2, 0, 2) for sign in (-1, 1)]
+    low, high = 0.0, 1.0
+    for _ in range(25):
+        width = (low + high) / 2
+        kernel = sum(np.exp(-(((grid[:, None] - image) / width) ** 2) / 2) for image in images)
+        error = np.abs(kernel @ residual).mean() / (width * np.sqrt(2 * np.pi))
+        low, high = (width, high) if error > width else (low, width)
+    return low
+
+
+def ece(y, proba, sample_weight=None, **options):
+    return ece_oracle(y, proba, n_bins=15, sample_weight=sample_weight, **options)
+
+
+ORACLES = {
+    "augrc": augrc_oracle,
+    "aurc": aurc_oracle,
+    "brier": brier_as_published,
+    "brier_skill": brier_skill,
+    "classwise_ece": partial(ece, kind="class"),
+    "ece": ece,
+    "l2_calibration_error": partial(ece, norm=2, debias=True, strategy="quantile"),
+    "log_loss": log_loss_oracle,
+    "log_loss_skill": log_loss_skill,
+    "mce": partial(ece, norm="max"),
+    "smooth_ece": smooth_oracle,
+}
+# The oracle of the smooth error is a sum over a grid.
+TOLERANCE = dict.fromkeys(SCORERS, 1e-12) | {"smooth_ece": 1e-5}
 
 
 class Served(ClassifierMixin, BaseEstimator):
@@ -74,14 +167,15 @@ class Served(ClassifierMixin, BaseEstimator):
 @pytest.mark.parametrize("name", SCORERS)
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_score_is_the_negative_of_the_metric(name, n_classes, weighted):
+def test_a_score_is_the_metric_and_greater_is_better(name, n_classes, weighted):
     X, y = problem(n_classes)
     model = LogisticRegression().fit(X[:100], y[:100])
     weight = {"sample_weight": np.arange(100) % 4} if weighted else {}
     score = SCORERS[name](model, X[100:], y[100:], **weight)
     index = np.searchsorted(model.classes_, y[100:])
-    expected = -ORACLES[name](index, model.predict_proba(X[100:]), *weight.values())
-    assert score == pytest.approx(expected, abs=1e-12)
+    expected = ORACLES[name](index, model.predict_proba(X[100:]), *weight.values())
+    sign = 1 if name in SKILLS else -1
+    assert score == pytest.approx(sign * expected, abs=TOLERANCE[name])
     assert type(score) is float
 
 
@@ -91,7 +185,27 @@ def test_a_fold_that_lacks_a_class_is_scored(scorer):
     folds = PredefinedSplit(np.where(y == "cat", -1, np.arange(200) % 2))
     scores = cross_val_score(LogisticRegression(), X, y, cv=folds, scoring=scorer)
     assert np.isfinite(scores).all()
-    assert (scores < 0).all()
+
+
+@pytest.mark.parametrize("name", sorted(SCORERS.keys() - SKILLS))
+def test_an_error_is_negated(name):
+    X, y = problem()
+    assert SCORERS[name](LogisticRegression().fit(X[:100], y[:100]), X[100:], y[100:]) < 0
+
+
+@pytest.mark.parametrize("name", sorted(SKILLS))
+def test_a_fold_of_one_class_has_no_skill_to_speak_of(name):
+    X, y = problem()
+    model = LogisticRegression().fit(X, y)
+    with pytest.raises(ValueError, match="The reference is perfect, and skill is not defined"):
+        SCORERS[name](model, X[y == "ant"], y[y == "ant"])
+
+
+@pytest.mark.parametrize("name", sorted(SCORERS.keys() - SKILLS))
+def test_a_fold_of_one_class_is_scored_otherwise(name):
+    X, y = problem()
+    model = LogisticRegression().fit(X, y)
+    assert -2 < SCORERS[name](model, X[y == "ant"], y[y == "ant"]) <= 0
 
 
 def test_binary_metrics_see_both_columns():
@@ -276,23 +390,50 @@ def hit_rate(y_true, y_proba, *, labels):
 def test_a_scorer_is_shown_as_it_is_written():
     assert repr(ece_scorer) == "ProbabilityScorer(expected_calibration_error)"
     assert repr(log_loss_scorer) == "ProbabilityScorer(log_loss)"
+    assert repr(brier_skill_scorer) == (
+        "ProbabilityScorer(brier_skill_score, greater_is_better=True)"
+    )
+    assert repr(l2_calibration_error_scorer) == (
+        "ProbabilityScorer(calibration_error, norm=2, debias=True, strategy='quantile')"
+    )
     scorer = ProbabilityScorer(hit_rate, greater_is_better=True, kind="class")
     assert repr(scorer) == "ProbabilityScorer(hit_rate, greater_is_better=True, kind='class')"
 
 
-@pytest.mark.parametrize(
-    ("name", "metric"),
-    [
-        ("ece", expected_calibration_error),
-        ("neg_expected_calibration_error", expected_calibration_error),
-        ("brier", brier_score),
-        ("log_loss", log_loss),
-    ],
-)
-def test_our_names_give_our_scorers(name, metric):
+METRICS = {
+    "augrc": augrc,
+    "aurc": aurc,
+    "brier": brier_score,
+    "brier_skill": brier_skill_score,
+    "classwise_ece": partial(expected_calibration_error, kind="class"),
+    "ece": expected_calibration_error,
+    "l2_calibration_error": partial(calibration_error, norm=2, debias=True, strategy="quantile"),
+    "log_loss": log_loss,
+    "log_loss_skill": log_loss_skill_score,
+    "mce": maximum_calibration_error,
+    "neg_expected_calibration_error": expected_calibration_error,
+    "smooth_ece": smooth_calibration_error,
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_our_names_give_our_scorers(name):
     X, y = problem()
     model = LogisticRegression().fit(X, y)
-    assert get_scorer(name)(model, X, y) == -metric(y, model.predict_proba(X))
+    sign = 1 if name in SKILLS else -1
+    assert get_scorer(name)(model, X, y) == sign * METRICS[name](y, model.predict_proba(X))
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_a_name_is_that_of_the_scorer_and_documented(name):
+    assert repr(get_scorer(name)) == repr(SCORERS[name])
+    assert getattr(skcalib.metrics, f"{name}_scorer") is SCORERS[name]
+    assert f'"{name}"' in get_scorer.__doc__
+
+
+def test_no_public_scorer_is_left_out():
+    public = {name for name in skcalib.metrics.__all__ if name.endswith("_scorer")}
+    assert public - {"get_scorer"} == {f"{name}_scorer" for name in SCORERS}
 
 
 def test_a_scorer_got_by_name_is_a_copy():
@@ -315,14 +456,15 @@ def test_a_callable_or_none_is_returned_as_it_is():
 
 @pytest.mark.parametrize("unknown", ["neg_ece", 3])
 def test_an_unknown_name_is_answered_with_the_names_there_are(unknown):
-    message = rf"scoring must be one of \['brier', 'ece', .*\], .* callable, got {unknown!r}"
+    message = rf"scoring must be one of \['augrc', 'aurc', .*\], .* callable, got {unknown!r}"
     with pytest.raises(ValueError, match=message):
         get_scorer(unknown)
 
 
 def test_the_names_are_ours_and_scikit_learns_and_none_is_both():
     names = get_scorer_names()
-    ours = {"ece", "neg_expected_calibration_error", "brier", "log_loss"}
+    ours = {*SCORERS, "neg_expected_calibration_error"}
+    assert ours.isdisjoint(sklearn.metrics.get_scorer_names())
     assert set(names) == ours | set(sklearn.metrics.get_scorer_names())
     assert names == sorted(set(names))
     assert all(callable(get_scorer(name)) for name in names)
