@@ -46,8 +46,8 @@ import matplotlib.pyplot as plt
 from skcalib.display import ReliabilityDisplay
 
 _, ax = plt.subplots(figsize=(6, 6.5), layout="constrained")
-ReliabilityDisplay.from_predictions(y, before, n_bins=10, name="before", ax=ax)
-ReliabilityDisplay.from_predictions(y, after, n_bins=10, name="after", ax=ax)
+ReliabilityDisplay.from_predictions(y, before, name="before", ax=ax)
+ReliabilityDisplay.from_predictions(y, after, name="after", ax=ax)
 plt.show()
 
 # %%

@@ -29,17 +29,11 @@ from skcalib.metrics import calibration_report
 calibration_report(y_test, proba)
 
 # %%
-# Closed forms agree. Of a calibrated model the slope is 1; one far below says that the log-odds are
-# too large by as much. The interval of the intercept holds 0: on average the model is about right.
-# A wrong slope is what one temperature can mend.
-import numpy as np
-
-from skcalib.metrics import calibration_slope_intercept, spiegelhalter_z
+# Is it chance? Spiegelhalter's test needs no bins: z is the distance of the Brier score from what
+# it would be if the probabilities were true, in standard deviations.
+from skcalib.metrics import spiegelhalter_z
 
 print(spiegelhalter_z(y_test, proba))
-# A probability of exactly 0 or 1 has no finite log-odds.
-malignant = np.clip(proba[:, 1], 1e-12, 1 - 1e-12)
-print(calibration_slope_intercept(y_test, malignant, pos_label="malignant"))
 
 # %%
 # `TemperatureScaling` holds out rows of the training half, so that the test patients stay unseen.
@@ -72,8 +66,30 @@ for ax, (name, fitted) in zip(axes, models.items(), strict=True):
 plt.show()
 
 # %%
-# How many cases may the model keep, surest first, and how often is it wrong about those? Of two
-# classes a temperature leaves the order of confidences as it is, and so this curve; what changes is
-# that the threshold now means what it says.
+# What is left? A slope of 1 and an intercept of 0 are a straight line through the log-odds on the
+# diagonal: now both intervals hold them. Before, probabilities of exactly 0 and 1 had no log-odds.
+from skcalib.metrics import calibration_slope_intercept
+
+malignant = calibrated.predict_proba(X_test)[:, 1]
+line = calibration_slope_intercept(y_test, malignant, pos_label="malignant")
+for name, value, (low, high) in (
+    ("slope", line.slope, line.slope_interval),
+    ("intercept", line.intercept, line.intercept_interval),
+):
+    print(f"{name} {value:.2f}, 95 % interval {low:.2f} to {high:.2f}")
+
+# %%
+# Now the threshold: how many cases may the model decide, the surest first, if it may be wrong in
+# one of a hundred? The rest goes to the pathologist.
+from skcalib.metrics import risk_coverage_curve
+
+curve = risk_coverage_curve(y_test, calibrated.predict_proba(X_test))
+threshold, coverage = curve.threshold_at_risk(0.01), curve.coverage_at_risk(0.01)
+print(f"{coverage:.0%} of the cases, those with a confidence of {threshold:.3f} or more")
+
+# %%
+# The whole trade. The band says how little 285 patients know of a risk of one in a hundred: choose
+# the threshold on more of them than that. Of two classes a temperature leaves the order of
+# confidences, and so this curve, as it is; what changes is that a confidence means what it says.
 RiskCoverageDisplay.from_estimator(calibrated, X_test, y_test, name="after temperature scaling")
 plt.show()

@@ -54,10 +54,23 @@ def check_predictions(
         classes = check_column_classes(
             labels, proba.shape[1], y, name="labels", columns_of="y_proba"
         )
+        _refuse_reordered_columns(y_proba, classes)
         positive = _positive_column(classes, pos_label)
     y_index = encode(y, classes, "y_true", "the labels")
     check_probabilities(proba, "y_proba")
     return Predictions(classes, y_index, proba, positive, weight)
+
+
+def _refuse_reordered_columns(y_proba: Any, classes: NDArray) -> None:
+    """A data frame whose columns are named after the classes must have them in sorted order."""
+    if not hasattr(y_proba, "columns"):
+        return
+    names, expected = list(y_proba.columns), classes.tolist()
+    if names != expected and set(names) == set(expected):
+        raise ValueError(
+            f"y_proba has the columns {names}, but columns are read in the order of the sorted "
+            f"labels. Pass y_proba[{expected}]."
+        )
 
 
 def _positive_column(classes: NDArray, pos_label: Any) -> int:

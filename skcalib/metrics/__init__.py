@@ -27,7 +27,8 @@ from skcalib.metrics._calibration_test import CalibrationTest, calibration_test
 from skcalib.metrics._decomposition import ScoreDecomposition, score_decomposition
 from skcalib.metrics._interval import calibration_error_interval
 from skcalib.metrics._reliability import ReliabilityCurve, reliability_curve
-from skcalib.metrics._report import CalibrationReport, ReportRow, calibration_report
+from skcalib.metrics._report import CalibrationReport, calibration_report
+from skcalib.metrics._report_rows import ReportRow
 from skcalib.metrics._risk_bands import RiskBands, risk_bands
 from skcalib.metrics._risk_coverage import (
     RiskCoverageCurve,

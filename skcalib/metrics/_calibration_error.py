@@ -313,6 +313,7 @@ def maximum_calibration_error(
     )
 
 
+@np.errstate(under="ignore")
 def _gaps(sums: BinSums) -> NDArray:
     """Distance between mean probability and frequency in each bin, 0 in empty ones, (C, B)."""
     gap = np.abs(sums.proba - sums.events)
@@ -324,6 +325,7 @@ def _mean_gaps(sums: BinSums) -> NDArray:
     return np.abs(sums.proba - sums.events).sum(axis=1) / sums.weight.sum(axis=1)
 
 
+@np.errstate(under="ignore")
 def squared_errors(sums: BinSums, debias: bool) -> NDArray:
     """Mean squared gap of each column, (C,); with `debias` it may be negative."""
     squared = _gaps(sums) ** 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any
 
@@ -55,7 +55,12 @@ class CalibrationTest:
     statistic: float
     p_value: float
     n_resamples: int
-    resampled: NDArray
+    resampled: NDArray = field(repr=False)
+
+    @property
+    def expected(self) -> float:
+        """What the statistic is on average if the probabilities are true."""
+        return float(self.resampled.mean())
 
 
 def calibration_test(
@@ -65,7 +70,7 @@ def calibration_test(
     statistic: str | Callable[..., float] = "ece",
     kind: str = "confidence",
     n_resamples: int = 999,
-    random_state: int | np.random.RandomState | None = None,
+    random_state: int | np.random.RandomState | None = 0,
     sample_weight: ArrayLike | None = None,
     labels: ArrayLike | None = None,
     pos_label: bool | int | float | str | None = None,
@@ -102,7 +107,7 @@ def calibration_test(
 
         A callable is called as ``statistic(y_true, y_proba, labels=labels,
         sample_weight=sample_weight)`` with all columns, labels drawn from them, and `sample_weight`
-        None if there is none. `kind` is nothing to it.
+        None if there is none. `kind` is ignored.
     kind : {"confidence", "class", "positive"}, default="confidence"
         Which probabilities are held against which events.
 
@@ -112,7 +117,7 @@ def calibration_test(
         - "positive": of two classes, those of the positive one, against it being true.
     n_resamples : int, default=999
         Number of label sets to draw. No p-value is below ``1 / (1 + n_resamples)``.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance or None, default=0
         What labels are drawn with; an integer gives the same p-value every time.
     sample_weight : array-like of shape (n_samples,), default=None
         How much each row counts for in the statistic; None is one each. Here a weight is not

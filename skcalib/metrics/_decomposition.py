@@ -142,9 +142,9 @@ def score_decomposition(
 
         Method "calibrator" has the usual scores of whole vectors instead; leave "class".
     n_bins : int, default=15
-        Number of bins. For method "murphy", no other looks at it.
+        Number of bins. For method "murphy"; others ignore it.
     strategy : {"uniform", "quantile"}, default="uniform"
-        Bins of equal width, or of equally many rows. For method "murphy", no other looks at it.
+        Bins of equal width, or of equally many rows. For method "murphy"; others ignore it.
     calibrator : estimator, default=None
         For method "calibrator", a classifier that takes probabilities as its X, of shape
         (n_samples, n_classes); a clone is fitted for each fold. None is one temperature, with
@@ -152,7 +152,7 @@ def score_decomposition(
     cv : int or cross-validation generator, default=5
         How rows are held out from the calibrator: a number of shuffled folds, or an object with
         `split`. Each row must be held out at least once; more often, its mean score counts. For
-        method "calibrator", no other looks at it.
+        method "calibrator"; others ignore it.
     random_state : int, RandomState instance or None, default=0
         How the folds are shuffled, where `cv` is a number.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -172,9 +172,9 @@ def score_decomposition(
     Raises
     ------
     ValueError
-        If an option is not among its values or belongs to another method, if the folds do not fit
-        the rows or the calibrator a fold, or if the arguments do not describe labels and
-        probabilities, as the head of :mod:`skcalib.metrics` says.
+        If an option is not among its values, if `calibrator` or `kind` does not go with the
+        method, if the folds do not fit the rows or the calibrator a fold, or if the arguments do
+        not describe labels and probabilities, as the head of :mod:`skcalib.metrics` says.
 
     See Also
     --------

@@ -41,10 +41,15 @@ def calibration_error_interval(
 ) -> NDArray:
     r"""Confidence interval for a calibration error.
 
-    For the error that infinitely many rows would show in the same bins, not for the number that
-    :func:`calibration_error` computes from these: chance puts that above the truth, and for few
-    rows often above the interval. ``norm=2`` is the interval to go with
-    ``calibration_error(norm=2, debias=True)``, ``norm=1`` the one to go with the ECE.
+    Which interval goes with which error:
+
+    - ``calibration_error_interval(y, p)`` with
+      ``calibration_error(y, p, norm=2, debias=True, strategy="quantile")``;
+    - ``calibration_error_interval(y, p, norm=1, strategy="uniform")`` with
+      ``expected_calibration_error(y, p)``.
+
+    It is for the error that infinitely many rows would show in the same bins. Chance puts the
+    number computed from few rows above that, and sometimes above the interval.
 
     Of ``norm=2`` it is the normal interval around the debiased squared error, the root of its
     ends. Of ``norm=1`` it allows for the largest bias that chance can have, and is conservative:
@@ -65,7 +70,7 @@ def calibration_error_interval(
     norm : {1, 2}, default=2
         The mean gap, or the root mean square gap.
     n_bins : int, default=15
-        Number of bins. Twenty rows in each are few enough.
+        Number of bins. Use so few that each holds twenty rows.
     strategy : {"uniform", "quantile"}, default="quantile"
         Bins of equal width, or of equally many rows: of those none is nearly empty.
     confidence_level : float, default=0.95
@@ -99,6 +104,8 @@ def calibration_error_interval(
     |D_b|` has a variance of at most :math:`\sum w_b^2 s_b^2 / n_b`, and lies above the truth by
     at most :math:`\sqrt{2 / \pi} \sum w_b s_b / \sqrt{n_b}` in the mean.
 
+    An estimate below 0 counts as 0 in the upper end, so that no interval is a point.
+
     Where few events happened, or few failed to, :math:`s_b / \sqrt{n_b}` is no measure of what
     chance may have done: on either side the distance to the end of Wilson's interval counts, if
     that is larger. A bin of a single row widens the interval by all that it could hide.
@@ -109,8 +116,8 @@ def calibration_error_interval(
     References
     ----------
     A. Kumar, P. Liang, T. Ma, Verified uncertainty calibration, NeurIPS 2019 (debiasing).
-    Y. Sun et al., Minimum-risk recalibration of classifiers, NeurIPS 2023, and Lee et al., T-Cal,
-    JMLR 24 (2023) (distribution of the debiased error).
+    Y. Sun, P. Chaudhari, I. J. Barnett, E. Dobriban, A confidence interval for the l2 expected
+    calibration error, 2024 (distribution of the debiased error).
 
     Examples
     --------
@@ -211,5 +218,5 @@ def _root_mean_square_interval(gaps: _Gaps) -> tuple[NDArray, NDArray]:
         np.sqrt((gaps.share**2 * (slope * half**2 + of_chance)).sum(axis=1))
         for half in (gaps.towards, gaps.away)
     )
-    upper = np.clip(error + away + gaps.hidden, 0, 1)
+    upper = np.minimum(np.maximum(error, 0) + away + gaps.hidden, 1)
     return np.sqrt(np.maximum(error - towards, 0)), np.sqrt(upper)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from skcalib._validation import (
-    Interval,
-    Predictions,
-    check_groups,
-    check_options,
-    check_predictions,
+from skcalib._validation import Interval, check_groups, check_options, check_predictions
+from skcalib.metrics._events import rows_that_count
+from skcalib.metrics._report_rows import (
+    ReportRow,
+    class_rows,
+    decomposition_rows,
+    error_rows,
+    group_rows,
+    score_rows,
+    worst_row,
 )
-from skcalib.metrics._binned import bin_events
-from skcalib.metrics._brier import brier_scores
-from skcalib.metrics._calibration_error import error_of, squared_errors
-from skcalib.metrics._decomposition import decomposition_of
-from skcalib.metrics._events import Events, events_of
-from skcalib.metrics._interval import error_intervals
-from skcalib.metrics._log_loss import log_losses
-from skcalib.metrics._proportion import two_sided_quantile, wilson_interval
 from skcalib.metrics._table import Table
 
 _CONSTRAINTS: dict[str, list[Any]] = {
@@ -31,29 +28,8 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "confidence_level": [Interval(Real, 0, 1, closed="neither")],
 }
 
-_FOLDS = 5
-
-
-class ReportRow(NamedTuple):
-    """One figure of a report.
-
-    Parameters
-    ----------
-    name : str
-        What was measured.
-    value : float
-        Its value.
-    lower, upper : float or None
-        Ends of its confidence interval; None where it has none.
-    note : str
-        The convention, or the class or group that it is about.
-    """
-
-    name: str
-    value: float
-    lower: float | None
-    upper: float | None
-    note: str
+# Of the largest number in a row.
+_DIGITS = 4
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,14 +37,18 @@ class CalibrationReport(Table):
     """Log loss, accuracy and calibration of some predictions, with intervals.
 
     Prints as a table, shows as one in notebooks, and `to_frame()` makes a data frame of it.
-    ``report["log loss"]`` is one row.
+    ``report["log loss"]`` is one row; the report is also a sequence of its rows.
 
     Parameters
     ----------
     rows : list of ReportRow
         The figures.
+    classes : list of ReportRow
+        The debiased L2 error of each class; of two classes that of the positive one alone.
+    groups : list of ReportRow
+        The same of the confidences of each group; empty without groups.
     n_samples : int
-        Number of predictions.
+        Number of predictions whose weight is not 0.
     n_classes : int
         Number of classes.
     confidence_level : float
@@ -76,15 +56,25 @@ class CalibrationReport(Table):
     """
 
     rows: list[ReportRow]
+    classes: list[ReportRow]
+    groups: list[ReportRow]
     n_samples: int
     n_classes: int
     confidence_level: float
 
-    def __getitem__(self, name: str) -> ReportRow:
+    def __getitem__(self, key: str | int) -> ReportRow:
+        if not isinstance(key, str):
+            return self.rows[key]
         for row in self.rows:
-            if row.name == name:
+            if row.name == key:
                 return row
-        raise KeyError(f"{name!r} is not among {[row.name for row in self.rows]}.")
+        raise KeyError(f"{key!r} is not among {[row.name for row in self.rows]}.")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[ReportRow]:
+        return iter(self.rows)
 
     @property
     def title(self) -> str:
@@ -103,6 +93,19 @@ class CalibrationReport(Table):
         """One tuple per row, a value for each column."""
         return [tuple(row) for row in self.rows]
 
+    @property
+    def footnote(self) -> str:
+        """What the intervals of errors mean."""
+        return "An error whose interval begins at 0 may be chance."
+
+    def _cells(self, row: tuple[Any, ...]) -> list[str]:
+        """A value and its interval with as many decimals."""
+        name, *numbers, note = row
+        largest = max(abs(x) for x in numbers if x is not None)
+        decimals = int(np.clip(_DIGITS - np.ceil(np.log10(largest or 1)), 0, _DIGITS + 2))
+        shown = ("" if x is None else f"{x:,.{decimals}f}" for x in numbers)
+        return [name, *shown, note]
+
 
 def calibration_report(
     y_true: ArrayLike,
@@ -120,22 +123,23 @@ def calibration_report(
     ====================  =========================================================================
     log loss              the mean, natural logarithm; the score to choose models by
     Brier score           as :func:`brier_score`; the other one
-    accuracy              of the likeliest class, beside it the mean confidence, which it should be
-    ECE                   :func:`expected_calibration_error`: chance alone puts it above 0
-    L2 calibration error  debiased, bins of equally many rows
+    accuracy              share of rows whose likeliest class is the true one
+    mean confidence       mean probability of the likeliest class: the accuracy, if calibrated
+    ECE                   :func:`expected_calibration_error`, and what chance alone would make it
+    L2 calibration error  of the confidence too, debiased, in bins of equally many rows
     miscalibration        what recalibration would gain in Brier score: MCB of
                           :func:`score_decomposition`
     discrimination        what the recalibrated model gains on the base rate: DSC
     uncertainty           Brier score of the base rate: UNC
-    worst class           the class whose probabilities are surest to be off, with its L2 error; of
-                          two classes the positive one, for the other is off by as much
-    worst group           the same of `groups`
+    worst class           debiased L2 error of the class whose interval begins highest; of two
+                          classes the positive one, for the other is off by as much
+    worst group           debiased L2 error of the confidences of a group, picked in the same way
     ====================  =========================================================================
 
     Intervals of the scores are normal, that of the accuracy is Wilson's, those of calibration
-    errors are as of :func:`calibration_error_interval`: where they begin at 0, the rows do not tell
-    the predictions from calibrated ones. Those of the worst class and group are wider, for
-    they were picked among many (Bonferroni).
+    errors are as of :func:`calibration_error_interval`. Those of classes and groups are wider, for
+    the worst is picked among many: they cover all at once (Bonferroni). `classes` and `groups` of
+    the report have a row for each.
 
     Parameters
     ----------
@@ -188,143 +192,22 @@ def calibration_report(
         y_true, y_proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
     )
     codes = check_groups(groups, len(checked.y_index))
+    options = (n_bins, confidence_level)
+    of_classes = class_rows(checked, *options)
+    of_groups = [] if codes is None else group_rows(checked, codes, np.asarray(groups), *options)
     rows = [
-        *_score_rows(checked, confidence_level),
-        *_error_rows(checked, n_bins, confidence_level),
-        *_decomposition_rows(checked),
-        _class_row(checked, n_bins, confidence_level),
+        *score_rows(checked, confidence_level),
+        *error_rows(checked, *options),
+        *decomposition_rows(checked),
+        worst_row("worst class" if len(of_classes) > 1 else "positive class", of_classes),
     ]
-    if codes is not None:
-        names = np.asarray(groups)
-        rows.append(_worst_group(checked, codes, names, n_bins, confidence_level))
+    if of_groups:
+        rows.append(worst_row("worst group", of_groups))
     return CalibrationReport(
         rows=rows,
-        n_samples=len(checked.y_index),
+        classes=of_classes,
+        groups=of_groups,
+        n_samples=len(rows_that_count(checked).y_index),
         n_classes=len(checked.classes),
         confidence_level=confidence_level,
     )
-
-
-def _score_rows(checked: Predictions, level: float) -> list[ReportRow]:
-    p, correct = events_of(checked, "confidence").column()
-    n = float(len(p) if checked.weight is None else checked.weight.sum())
-    accuracy = float(np.average(correct, weights=checked.weight))
-    lower, upper = wilson_interval(np.array(accuracy), np.array(n), level)
-    confidence = float(np.average(p.astype(np.float64), weights=checked.weight))
-    log_loss = _mean_row("log loss", log_losses(checked), checked.weight, level)
-    brier = _mean_row("Brier score", brier_scores(checked), checked.weight, level)
-    most = 1.0 if len(checked.classes) == 2 else 2.0
-    if brier.upper is not None:
-        brier = brier._replace(upper=min(brier.upper, most))
-    return [
-        log_loss._replace(note="nats"),
-        brier._replace(note=f"0 to {most:g}"),
-        ReportRow(
-            "accuracy", accuracy, float(lower), float(upper), f"mean confidence {confidence:.4g}"
-        ),
-    ]
-
-
-def _mean_row(name: str, values: NDArray, weight: NDArray | None, level: float) -> ReportRow:
-    """A weighted mean with its normal interval; without one where there are not two rows."""
-    mean = float(np.average(values, weights=weight))
-    n = float(len(values) if weight is None else weight.sum())
-    if n < 2:
-        return ReportRow(name, mean, None, None, "")
-    variance = float(np.average((values - mean) ** 2, weights=weight)) / (n - 1)
-    half = two_sided_quantile(level) * variance**0.5
-    return ReportRow(name, mean, max(mean - half, 0.0), mean + half, "")
-
-
-def _error_rows(checked: Predictions, n_bins: int, level: float) -> list[ReportRow]:
-    events = events_of(checked, "confidence")
-    rows = []
-    for name, norm, strategy, note in (
-        ("ECE", 1, "uniform", f"confidence, {n_bins} bins of equal width"),
-        ("L2 calibration error", 2, "quantile", f"debiased, {n_bins} bins of equally many rows"),
-    ):
-        error = error_of(events, norm=norm, n_bins=n_bins, strategy=strategy, debias=norm == 2)
-        sums, _ = bin_events(events, n_bins, strategy, squared_error=True)
-        lower, upper = error_intervals(sums, norm, level)[0].tolist()
-        rows.append(ReportRow(name, error, lower, upper, note))
-    return rows
-
-
-def _decomposition_rows(checked: Predictions) -> list[ReportRow]:
-    """MCB, DSC and UNC: of two classes by isotonic recalibration, of more by one temperature."""
-    if len(checked.classes) == 2:
-        method, how = "corp", "by isotonic regression (CORP)"
-    else:
-        method, how = "calibrator", "by one temperature, cross-validated"
-    weight = checked.weight
-    n_counted = len(checked.y_index) if weight is None else np.count_nonzero(weight)
-    if method == "calibrator" and n_counted < 2:
-        return []  # no row is left to recalibrate by
-    parts = decomposition_of(
-        checked,
-        score="brier",
-        method=method,
-        kind="class",
-        n_bins=1,
-        strategy="uniform",
-        calibrator=None,
-        cv=min(_FOLDS, n_counted),
-        random_state=0,
-    )
-    return [
-        ReportRow("miscalibration", parts.miscalibration, None, None, f"MCB of Brier, {how}"),
-        ReportRow("discrimination", parts.discrimination, None, None, "DSC"),
-        ReportRow("uncertainty", parts.uncertainty, None, None, "UNC"),
-    ]
-
-
-def _class_row(checked: Predictions, n_bins: int, level: float) -> ReportRow:
-    """The worst class; of two, whose errors are the same, the positive one."""
-    binary = len(checked.classes) == 2
-    events = events_of(checked, "positive" if binary else "class")
-    sums, _ = bin_events(events, n_bins, "quantile", squared_error=True)
-    squared = squared_errors(sums, debias=True)
-    ends = error_intervals(sums, 2, _bonferroni(level, len(squared)))
-    worst = _worst(squared, ends)
-    name = "positive class" if binary else "worst class"
-    return _debiased_row(name, events.labels[worst], squared[worst], ends[worst])
-
-
-def _worst_group(
-    checked: Predictions, codes: NDArray, groups: NDArray, n_bins: int, level: float
-) -> ReportRow:
-    events = events_of(checked, "confidence")
-    if events.weight is not None:  # a group without a counted row is as if it were not there
-        groups, codes = groups[events.weight > 0], codes[events.weight > 0]
-        events = _rows_of(events, events.weight > 0)
-    present, first = np.unique(codes, return_index=True)
-    level = _bonferroni(level, len(present))
-    squared, ends = np.empty(len(present)), np.empty((len(present), 2))
-    order = np.argsort(codes, kind="stable")
-    for place, rows in enumerate(np.split(order, np.searchsorted(codes[order], present[1:]))):
-        sums, _ = bin_events(_rows_of(events, rows), n_bins, "quantile", squared_error=True)
-        squared[place] = squared_errors(sums, debias=True)[0]
-        ends[place] = error_intervals(sums, 2, level)[0]
-    worst = _worst(squared, ends)
-    return _debiased_row("worst group", groups[first[worst]], squared[worst], ends[worst])
-
-
-def _rows_of(events: Events, rows: NDArray) -> Events:
-    weight = None if events.weight is None else events.weight[rows]
-    return events._replace(proba=events.proba[rows], happened=events.happened[rows], weight=weight)
-
-
-def _bonferroni(level: float, n: int) -> float:
-    """Level at which all of n intervals cover at once with the given probability."""
-    # Between 0 and 1 even where rounding would have it otherwise.
-    return min(level + (1 - level) * (n - 1) / n, float(np.nextafter(1, 0)))
-
-
-def _worst(squared: NDArray, ends: NDArray) -> int:
-    """The one whose error is surest to be large, among equals the one whose estimate is."""
-    return int(np.lexsort((squared, ends[:, 0]))[-1])
-
-
-def _debiased_row(name: str, label: Any, squared: float, ends: NDArray) -> ReportRow:
-    lower, upper = ends.tolist()
-    return ReportRow(name, float(max(squared, 0)) ** 0.5, lower, upper, f"{label}: L2, debiased")

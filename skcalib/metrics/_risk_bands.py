@@ -70,15 +70,16 @@ class RiskBands(Table):
         return self.observed / self.weight
 
     @property
-    def inside(self) -> NDArray:
+    def consistent(self) -> NDArray:
         """Whether the mean prediction lies inside the interval of the frequency, (n_filled,)."""
         return (self.lower <= self.mean_proba) & (self.mean_proba <= self.upper)
 
     @property
     def title(self) -> str:
         """What the table is about."""
-        event = "the prediction is correct" if self.kind == "confidence" else self.class_label
-        return f"Predicted and observed frequency of: {event}"
+        if self.kind == "confidence":
+            return "Correct predictions by band of confidence"
+        return f"Risk of {self.class_label} by band of predicted probability"
 
     @property
     def columns(self) -> list[str]:
@@ -89,11 +90,11 @@ class RiskBands(Table):
             "rows",
             "expected",
             "observed",
-            "predicted",
-            "frequency",
+            "mean risk",
+            "rate",
             f"{level} lower",
             f"{level} upper",
-            "inside",
+            "consistent",
         ]
 
     @property
@@ -108,7 +109,7 @@ class RiskBands(Table):
             self.frequency,
             self.lower,
             self.upper,
-            self.inside,
+            self.consistent,
         ]
         return list(zip(bands, *(values.tolist() for values in numbers), strict=True))
 
@@ -186,10 +187,10 @@ def risk_bands(
     >>> y_true = [1] * 3 + [0] * 97 + [1] * 5 + [0] * 45
     >>> bands = risk_bands(y_true, [0.01] * 100 + [0.1] * 50)
     >>> print(bands)
-    Predicted and observed frequency of: 1
-    band          rows  expected  observed  predicted  frequency  95 % lower  95 % upper  inside
-    (0.005, 0.01]  100         1         3       0.01       0.03     0.00623     0.08518     yes
-    (0.05, 0.1]     50         5         5        0.1        0.1     0.03328      0.2181     yes
+    Risk of 1 by band of predicted probability
+    band           rows  expected  observed  mean risk  rate  95 % lower  95 % upper  consistent
+    (0.005, 0.01]   100         1         3       0.01  0.03     0.00623     0.08518         yes
+    (0.05, 0.1]      50         5         5        0.1   0.1     0.03328      0.2181         yes
     """
     check_options(
         _CONSTRAINTS, "risk_bands", kind=kind, edges=edges, confidence_level=confidence_level
@@ -223,5 +224,5 @@ def _check_edges(edges: ArrayLike) -> NDArray:
     limits = check_numeric(edges, "edges").astype(np.float64)
     ascends = limits.ndim == 1 and len(limits) > 1 and (np.diff(limits) > 0).all()
     if not (ascends and limits[0] == 0 and limits[-1] == 1):
-        raise ValueError(f"edges must ascend from 0 to 1, got {limits}.")
+        raise ValueError(f"edges must begin at 0, ascend, and end at 1, got {limits}.")
     return limits

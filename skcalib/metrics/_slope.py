@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from skcalib._kernels._logistic import Estimate, fit_shift, fit_slope
 from skcalib._validation import Interval, check_options, check_predictions
 from skcalib.metrics._events import KIND_CONSTRAINTS, Events, one_event_of, refuse_class_label
+from skcalib.metrics._proportion import two_sided_quantile
 
 _CONSTRAINTS: dict[str, list[Any]] = KIND_CONSTRAINTS | {
     "confidence_level": [Interval(Real, 0, 1, closed="neither")],
@@ -160,5 +160,5 @@ def _log_odds(events: Events) -> tuple[NDArray, NDArray, NDArray]:
 def _wald_interval(estimate: Estimate, level: float) -> tuple[float, float]:
     if not np.isfinite(estimate.variance):
         return -np.inf, np.inf
-    half = float(ndtri((1 + level) / 2) * estimate.variance**0.5)
+    half = two_sided_quantile(level) * float(estimate.variance) ** 0.5
     return estimate.value - half, estimate.value + half

@@ -27,6 +27,11 @@ class Table(ABC):
     def records(self) -> list[tuple[Any, ...]]:
         """One tuple per row, a value for each column; None where there is none."""
 
+    @property
+    def footnote(self) -> str:
+        """What a reader should know of every row; empty where nothing."""
+        return ""
+
     def to_frame(self) -> Any:
         """The table as a pandas DataFrame, indexed by its first column.
 
@@ -46,33 +51,46 @@ class Table(ABC):
         return pd.DataFrame(self.records, columns=self.columns).set_index(self.columns[0])
 
     def __str__(self) -> str:
-        lines = [self.columns, *([shown(value) for value in row] for row in self.records)]
+        lines = [self.columns, *map(self._cells, self.records)]
         padded = []
         for place, cells in enumerate(zip(*lines, strict=True)):
             width = max(len(cell) for cell in cells)
             words = any(isinstance(row[place], str) for row in self.records)
             padded.append([cell.ljust(width) if words else cell.rjust(width) for cell in cells])
-        return "\n".join(
-            [self.title, *("  ".join(line).rstrip() for line in zip(*padded, strict=True))]
-        )
+        text = [self.title, *("  ".join(line).rstrip() for line in zip(*padded, strict=True))]
+        return "\n".join([*text, self.footnote] if self.footnote else text)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         table = ElementTree.Element("table")
         ElementTree.SubElement(table, "caption").text = self.title
-        _add_row(ElementTree.SubElement(table, "thead"), ["th"] * len(self.columns), self.columns)
+        n_columns = len(self.columns)
+        head = ElementTree.SubElement(table, "thead")
+        _add_row(head, ["th"] * n_columns, self.columns, [False] * n_columns)
         body = ElementTree.SubElement(table, "tbody")
-        tags = ["th", *["td"] * (len(self.columns) - 1)]
         for row in self.records:
-            _add_row(body, tags, [shown(value) for value in row])
+            words = [isinstance(value, str) for value in row]
+            _add_row(body, ["th", *["td"] * (len(row) - 1)], self._cells(row), words)
+        if self.footnote:
+            _add_row(ElementTree.SubElement(table, "tfoot"), ["td"], [self.footnote], [True])
+            table[-1][0][0].set("colspan", str(len(self.columns)))
         return ElementTree.tostring(table, encoding="unicode", method="html")
 
+    def _cells(self, row: tuple[Any, ...]) -> list[str]:
+        """The values of one row as they are shown."""
+        return [shown(value) for value in row]
 
-def _add_row(parent: ElementTree.Element, tags: list[str], cells: list[str]) -> None:
+
+def _add_row(
+    parent: ElementTree.Element, tags: list[str], cells: list[str], words: list[bool]
+) -> None:
     row = ElementTree.SubElement(parent, "tr")
-    for tag, cell in zip(tags, cells, strict=True):
-        ElementTree.SubElement(row, tag).text = cell
+    for tag, cell, is_words in zip(tags, cells, words, strict=True):
+        added = ElementTree.SubElement(row, tag)
+        added.text = cell
+        if is_words:  # notebooks set numbers and words alike to the right
+            added.set("style", "text-align: left")
 
 
 def shown(value: Any) -> str:
