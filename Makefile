@@ -20,6 +20,8 @@ doc:
 bench:
 	python -m benchmarks.speed
 	python -m benchmarks.quality
+	python -m benchmarks.metrics
+	python -m benchmarks.coverage
 
 # The tests in a fresh environment without matplotlib: the newest of everything else, or the oldest.
 oldest: PINS = "numpy==2.0.*" "scipy==1.13.*" "scikit-learn==1.6.*" "joblib==1.2.*"
