@@ -1,6 +1,6 @@
 """Slow metrics in exact rational arithmetic, written from the definitions, row by row.
 
-Probabilities are taken at their exact binary value. A bin's edges are exact fractions, or the
+Probabilities are taken at their exact binary value, and so are the edges j / B of a bin, or the
 observed probability at which a share j / B of the rows is reached.
 """
 
@@ -9,7 +9,7 @@ from fractions import Fraction
 
 
 def uniform_edges(n_bins):
-    return [Fraction(j, n_bins) for j in range(n_bins + 1)]
+    return [Fraction(j / n_bins) for j in range(n_bins + 1)]
 
 
 def quantile_edges(p, weight, n_bins):

@@ -281,6 +281,62 @@ def test_labels_that_lie_between_columns_are_refused():
             check_predictions(y, p)
 
 
+@pytest.mark.parametrize(
+    ("labels", "columns", "shown"),
+    [
+        (["a", "b", "c"], ["c", "a", "b"], r"\['c', 'a', 'b'\]"),
+        ([0, 1, 2], [2, 1, 0], r"\[2, 1, 0\]"),
+        ([False, True], [True, False], r"\[True, False\]"),
+        ([-1.0, 1.0], [1.0, -1.0], r"\[1\.0, -1\.0\]"),
+    ],
+)
+def test_a_frame_whose_columns_are_the_labels_in_another_order_is_refused(labels, columns, shown):
+    proba = pd.DataFrame(np.full((len(labels), len(labels)), 1 / len(labels)), columns=columns)
+    for given in ({}, {"labels": labels}):
+        with pytest.raises(ValueError, match=f"y_proba has the columns {shown}, but .*sorted"):
+            check_predictions(labels, proba, **given)
+    if len(labels) == 2:
+        with pytest.raises(ValueError, match=f"y_proba has the columns {shown}"):
+            check_predictions(labels, proba, pos_label=labels[0])
+
+
+def test_what_the_message_says_to_pass_is_taken():
+    proba = pd.DataFrame([[0.5, 0.2, 0.3], [0.1, 0.8, 0.1]], columns=["c", "a", "b"])
+    with pytest.raises(ValueError, match=r"Pass y_proba\[\['a', 'b', 'c'\]\]\."):
+        check_predictions(["a", "c"], proba, labels=["a", "b", "c"])
+    found = check_predictions(["a", "c"], proba[["a", "b", "c"]], labels=["a", "b", "c"])
+    np.testing.assert_array_equal(found.proba, [[0.2, 0.3, 0.5], [0.8, 0.1, 0.1]])
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ["a", "b", "c"],
+        pd.Index(["a", "b", "c"], dtype="category"),
+        [0, 1, 2],
+        [2, 1, 0],
+        ["C", "B", "A"],
+        ["p_c", "p_b", "p_a"],
+        ["c", "b", "other"],
+        ["c", "c", "b"],
+        pd.MultiIndex.from_tuples([("p", "c"), ("p", "b"), ("p", "a")]),
+    ],
+    ids=str,
+)
+def test_a_frame_with_sorted_labels_or_other_names_is_read_as_it_is(columns):
+    values = [[0.5, 0.2, 0.3], [0.1, 0.8, 0.1], [0.25, 0.25, 0.5]]
+    frame = pd.DataFrame(values, columns=columns)
+    found = check_predictions(["c", "a", "b"], frame)
+    np.testing.assert_array_equal(found.proba, values)
+    np.testing.assert_array_equal(found.classes, ["a", "b", "c"])
+
+
+def test_a_frame_of_one_column_is_of_the_positive_class_whatever_its_name():
+    for frame in (pd.DataFrame({"no": [0.25, 0.5]}), pd.DataFrame({"p": [0.25, 0.5]})):
+        found = check_predictions([0, 1], frame)
+        np.testing.assert_array_equal(found.proba, [[0.75, 0.25], [0.5, 0.5]])
+
+
 # Options.
 
 

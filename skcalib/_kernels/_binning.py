@@ -20,6 +20,9 @@ from skcalib._kernels._blocks import row_blocks
 # pieces a block has many rows for each of them, however many classes there are.
 _COLUMNS = 1024
 
+# Cumulative weights that fall short of a share by this much, relatively, reach it.
+_ROUNDING = 1e-12
+
 
 class BinSums(NamedTuple):
     """Sums over the rows of each bin, one line per column: all (C, B) float64."""
@@ -32,8 +35,8 @@ class BinSums(NamedTuple):
 
 
 def uniform_edges(n_bins: int) -> NDArray:
-    """Edges (B + 1,) of bins of equal width."""
-    return np.linspace(0, 1, n_bins + 1)
+    """Edges (B + 1,) of bins of equal width: j / B, which `np.linspace` may miss by rounding."""
+    return np.arange(n_bins + 1) / n_bins
 
 
 def quantile_edges(p: NDArray, weight: NDArray | None, n_bins: int) -> NDArray:
@@ -51,7 +54,8 @@ def quantile_edges(p: NDArray, weight: NDArray | None, n_bins: int) -> NDArray:
     else:
         order = np.argsort(p)
         ordered, cumulative = p[order], weight[order].cumsum()
-        rank = np.searchsorted(cumulative / cumulative[-1], share, "left")
+        # Sums of equal weights may fall short of a share by rounding alone.
+        rank = np.searchsorted(cumulative, share * cumulative[-1] * (1 - _ROUNDING), "left")
     return np.concatenate([[0.0], ordered[rank], [1.0]])
 
 

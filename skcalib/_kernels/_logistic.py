@@ -155,5 +155,5 @@ def _variance(curvature: float, squared_score: float, n: float, n_unknowns: int)
     right if the fitted probabilities are the true ones, the latter without that, but too small
     for few rows.
     """
-    correction = n / (n - n_unknowns) if n > n_unknowns else 1.0
+    correction = n / (n - n_unknowns) if n >= n_unknowns + 1 else 1.0
     return max(1 / curvature, correction * squared_score / curvature**2) / n

@@ -138,7 +138,7 @@ def clustered_outer(
     """Sum over clusters of `(sum w g) (sum w g)^T`, and its correction for few clusters.
 
     Rows of one cluster are not independent: what varies from sample to sample is their sum. With
-    G clusters that hold weight the correction is `G / (G - 1)`, as for G rows.
+    G > 2 clusters that hold weight the correction is `G / (G - 1)`, as for G rows.
 
     Parameters
     ----------

@@ -262,12 +262,14 @@ def _minimize_from_other_end(objective: _Objective, found: float) -> float:
 def scattered_rows(n_rows: int, n_columns: int) -> NDArray | None:
     """Indices of a small sample spread over all rows, whatever order these are in.
 
-    None where a sample would not be small. Multiples of the golden ratio are spread evenly and
-    share no period with the rows.
+    None where a sample would not be small.
     """
     n_sample = max(_SAMPLE_ELEMENTS // n_columns, _SAMPLE_ROWS)
-    if n_sample > _SAMPLE_SHARE * n_rows:
-        return None
+    return None if n_sample > _SAMPLE_SHARE * n_rows else spread_rows(n_rows, n_sample)
+
+
+def spread_rows(n_rows: int, n_sample: int) -> NDArray:
+    """About `n_sample` ascending row indices: multiples of the golden ratio have no period."""
     golden = (np.sqrt(5) - 1) / 2
     return np.unique((np.arange(n_sample) * golden % 1 * n_rows).astype(np.intp))
 

@@ -39,7 +39,8 @@ class DecompositionDisplay:
     the better. Along a dashed line the score is the same, ``uncertainty + miscalibration -
     discrimination``; it is written at the line's end. So the picture tells which of two models of
     like score needs recalibration, and which better features. Parts of method "murphy" leave the
-    within-bin terms out of the lines, not of the scores next to the names.
+    within-bin terms out of the lines, not of the scores next to the names. Points in one place are
+    drawn one around the other, and their labels framed in their colours.
 
     Several models are compared by one call with a dict, or by several displays drawn into the same
     axes: the view and its lines then follow all that is there.
@@ -87,6 +88,7 @@ class DecompositionDisplay:
     ):
         self.decompositions = decompositions
         self.name = name
+        self._n_classes: int | None = None  # for the words on the axis; not known of parts alone
 
     @classmethod
     def from_estimator(
@@ -173,18 +175,21 @@ class DecompositionDisplay:
         }
         check_decomposition_options("DecompositionDisplay", options)
 
+        n_classes: list[int] = []
+
         def decomposition(model: Any) -> ScoreDecomposition:
             proba = read_probabilities(model, X)
             checked = check_predictions(
                 y, proba, sample_weight=sample_weight, labels=model.classes_, pos_label=pos_label
             )
+            n_classes.append(len(checked.classes))
             return decomposition_of(checked, **options)
 
         if isinstance(estimator, Mapping):
             several = {key: decomposition(model) for key, model in estimator.items()}
-            return cls(several, name=name).plot(ax=ax, **kwargs)
+            return cls(several, name=name)._plot(ax, n_classes, kwargs)
         name = name_of(estimator, name)
-        return cls(decomposition(estimator), name=name).plot(ax=ax, **kwargs)
+        return cls(decomposition(estimator), name=name)._plot(ax, n_classes, kwargs)
 
     @classmethod
     def from_predictions(
@@ -270,16 +275,19 @@ class DecompositionDisplay:
         }
         check_decomposition_options("DecompositionDisplay", options)
 
+        n_classes: list[int] = []
+
         def decomposition(proba: ArrayLike) -> ScoreDecomposition:
             checked = check_predictions(
                 y_true, proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
             )
+            n_classes.append(len(checked.classes))
             return decomposition_of(checked, **options)
 
         if isinstance(y_proba, Mapping):
             several = {key: decomposition(proba) for key, proba in y_proba.items()}
-            return cls(several, name=name).plot(ax=ax, **kwargs)
-        return cls(decomposition(y_proba), name=name).plot(ax=ax, **kwargs)
+            return cls(several, name=name)._plot(ax, n_classes, kwargs)
+        return cls(decomposition(y_proba), name=name)._plot(ax, n_classes, kwargs)
 
     def plot(
         self, *, ax: Any = None, name: str | None = None, **kwargs: Any
@@ -316,13 +324,17 @@ class DecompositionDisplay:
         refuse_what_cannot_be_compared(drawn, models)
         ax = new_axes((6.4, 5.2)) if ax is None else ax
 
-        self.points_ = [draw_point(ax, *model, kwargs) for model in models]
+        self.points_ = [draw_point(ax, *model, self._n_classes, kwargs) for model in models]
         describe(ax)
         set_view(ax)
         draw_isolines(ax)
         draw_labels(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _plot(self, ax: Any, n_classes: list[int], kwargs: dict[str, Any]) -> DecompositionDisplay:
+        self._n_classes = max(n_classes, default=None)
+        return self.plot(ax=ax, **kwargs)
 
     def _models(self, name: str | None) -> list[tuple[str | None, ScoreDecomposition]]:
         if not isinstance(self.decompositions, Mapping):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -13,13 +13,13 @@ from skcalib._response import read_probabilities
 from skcalib._validation import Interval, StrOptions, check_options, check_predictions
 from skcalib.display._drawing import name_of, refuse_line_properties, require_matplotlib
 from skcalib.display._reliability_drawing import as_array, intervals_of
-from skcalib.display._reliability_layout import Look, draw_panels, draw_together
+from skcalib.display._reliability_layout import FEW_CURVES, Look, draw_panels, draw_together
 from skcalib.display._small_multiples import curves_of_groups
 from skcalib.metrics._events import events_of
 from skcalib.metrics._reliability import CURVE_CONSTRAINTS, ReliabilityCurve, curves_of
 
 _PLOT_CONSTRAINTS: dict[str, list[Any]] = {
-    "subplots": ["boolean"],
+    "subplots": ["boolean", None],
     "max_panels": [Interval(Integral, 1, None, closed="left")],
     "intervals": ["boolean", StrOptions({"wilson", "consistency"})],
     "counts": ["boolean"],
@@ -33,13 +33,17 @@ class ReliabilityDisplay:
     is a bin, at the mean of its probabilities and the frequency of what they predict, with the
     Wilson interval of that frequency. On the diagonal probabilities mean what they say; below it
     they promise too much. A panel at the foot of the axes shows how many rows are in each bin.
+    Bins of fewer than ten rows (effective rows, if weighted) are hollow and joined by a faint line:
+    where they lie is chance.
 
     The isotonic curve joins the recalibrated probabilities; a shade around the diagonal shows
     where it would lie if the probabilities were calibrated, and the panel a histogram of them.
 
-    Several displays may be drawn into the same axes, to compare models. Groups of rows, and classes
-    if asked for, have a panel each. Axes end at 1, or at .5, .2, .1 and so on if that is enough:
-    rare events would fill a corner otherwise.
+    Several displays may be drawn into the same axes, to compare models; of their bands the first is
+    shaded, the others are outlined. Groups of rows, and more than five classes, have a panel each.
+    Axes end at 1, or at .5, .2, .1 and so on if that is enough: rare events would fill a corner
+    otherwise. They put nearly all rows into the first of the bins of equal width, too: take
+    ``strategy="quantile"`` or ``"isotonic"`` for them.
 
     Parameters
     ----------
@@ -61,7 +65,7 @@ class ReliabilityDisplay:
     figure_ : matplotlib Figure
         The figure they are in.
     line_ : matplotlib Line2D or list of them
-        The curve, or one per curve drawn.
+        The curve, or one per curve drawn; in its data bins of few rows are masked.
     left_out_ : list of str
         Groups or classes beyond `max_panels`, the largest first.
 
@@ -97,18 +101,18 @@ class ReliabilityDisplay:
         y: ArrayLike,
         *,
         kind: str = "confidence",
-        class_labels: Sequence[Any] | None = None,
+        class_labels: Any = None,
         n_bins: int = 15,
         strategy: str = "uniform",
         confidence_level: float = 0.95,
         n_resamples: int = 1000,
-        random_state: int | RandomState | None = None,
+        random_state: int | RandomState | None = 0,
         sample_weight: ArrayLike | None = None,
         pos_label: bool | int | float | str | None = None,
         groups: ArrayLike | None = None,
         name: str | None = None,
         ax: Any = None,
-        subplots: bool = False,
+        subplots: bool | None = None,
         max_panels: int = 12,
         intervals: bool | str = True,
         counts: bool = True,
@@ -126,30 +130,33 @@ class ReliabilityDisplay:
             Their true labels.
         kind : {"confidence", "class", "positive"}, default="confidence"
             What is drawn; see :meth:`from_predictions`, as for all that follow.
-        class_labels : list of labels, default=None
+        class_labels : label or list of labels, default=None
             For kind "class", the classes to draw; None draws all.
         n_bins : int, default=15
             Number of bins; of strategy "isotonic" the data choose it.
         strategy : {"uniform", "quantile", "isotonic"}, default="uniform"
-            Bins of equal width, of equally many rows, or blocks of the isotonic curve (CORP).
+            Bins of equal width, of equally many rows, or blocks of the isotonic curve (CORP). Rare
+            events need one of the latter two.
         confidence_level : float, default=0.95
             Coverage of the intervals or bands, between 0 and 1.
         n_resamples : int, default=1000
             For strategy "isotonic", how many draws of the events the band is found by.
-        random_state : int, RandomState instance or None, default=None
-            Seed or generator of these draws.
+        random_state : int, RandomState instance or None, default=0
+            Seed or generator of these draws; None draws another band each time.
         sample_weight : array-like of shape (n_samples,), default=None
             How many rows each row counts for; None is one each.
         pos_label : bool, int, float or str, default=None
             For kind "positive", the positive class; None is the second of `classes_`.
         groups : array-like of shape (n_samples,), default=None
-            The group of each row: a panel per group.
+            The group of each row: a panel per group, sorted, or in the order of the categories of
+            a pandas Categorical.
         name : str, default=None
             Name of the model, for the legend; None is the estimator's class.
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
-        subplots : bool, default=False
-            For kind "class", whether each class has a panel of its own. Groups always have.
+        subplots : bool, default=None
+            For kind "class", whether each class has a panel of its own; None is where there are
+            more than five and no `ax`. Groups always have.
         max_panels : int, default=12
             The most panels drawn. The largest are: the figure names those left out.
         intervals : bool or {"wilson", "consistency"}, default=True
@@ -169,12 +176,13 @@ class ReliabilityDisplay:
         Raises
         ------
         TypeError
-            If the estimator has no `predict_proba`.
+            If the estimator has no `predict_proba`, or is a dict of several.
         ValueError
             As :meth:`from_predictions`.
         ImportError
             If matplotlib is not installed.
         """
+        _refuse_dict("estimator", estimator)
         return cls.from_predictions(
             y,
             read_probabilities(estimator, X),
@@ -205,19 +213,19 @@ class ReliabilityDisplay:
         y_proba: ArrayLike,
         *,
         kind: str = "confidence",
-        class_labels: Sequence[Any] | None = None,
+        class_labels: Any = None,
         n_bins: int = 15,
         strategy: str = "uniform",
         confidence_level: float = 0.95,
         n_resamples: int = 1000,
-        random_state: int | RandomState | None = None,
+        random_state: int | RandomState | None = 0,
         sample_weight: ArrayLike | None = None,
         labels: ArrayLike | None = None,
         pos_label: bool | int | float | str | None = None,
         groups: ArrayLike | None = None,
         name: str | None = None,
         ax: Any = None,
-        subplots: bool = False,
+        subplots: bool | None = None,
         max_panels: int = 12,
         intervals: bool | str = True,
         counts: bool = True,
@@ -240,18 +248,19 @@ class ReliabilityDisplay:
             - "class": a curve per class, its probability against that class being true;
             - "positive": of two classes, the probability of the positive one, against it being
               true.
-        class_labels : list of labels, default=None
+        class_labels : label or list of labels, default=None
             For kind "class", the classes to draw; None draws all.
         n_bins : int, default=15
             Number of bins; of strategy "isotonic" the data choose it.
         strategy : {"uniform", "quantile", "isotonic"}, default="uniform"
-            Bins of equal width, of equally many rows, or blocks of the isotonic curve (CORP).
+            Bins of equal width, of equally many rows, or blocks of the isotonic curve (CORP). Rare
+            events need one of the latter two.
         confidence_level : float, default=0.95
             Coverage of the intervals or bands, between 0 and 1.
         n_resamples : int, default=1000
             For strategy "isotonic", how many draws of the events the band is found by.
-        random_state : int, RandomState instance or None, default=None
-            Seed or generator of these draws.
+        random_state : int, RandomState instance or None, default=0
+            Seed or generator of these draws; None draws another band each time.
         sample_weight : array-like of shape (n_samples,), default=None
             How many rows each row counts for; None is one each.
         labels : array-like of shape (n_classes,), default=None
@@ -259,13 +268,15 @@ class ReliabilityDisplay:
         pos_label : bool, int, float or str, default=None
             Of two classes, the positive one.
         groups : array-like of shape (n_samples,), default=None
-            The group of each row: a panel per group.
+            The group of each row: a panel per group, sorted, or in the order of the categories of
+            a pandas Categorical.
         name : str, default=None
             Name of the model, for the legend.
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
-        subplots : bool, default=False
-            For kind "class", whether each class has a panel of its own. Groups always have.
+        subplots : bool, default=None
+            For kind "class", whether each class has a panel of its own; None is where there are
+            more than five and no `ax`. Groups always have.
         max_panels : int, default=12
             The most panels drawn. The largest are: the figure names those left out.
         intervals : bool or {"wilson", "consistency"}, default=True
@@ -284,6 +295,9 @@ class ReliabilityDisplay:
 
         Raises
         ------
+        TypeError
+            If `y_proba` is a dict, of several models; or for `class_label`, which is
+            `class_labels` here.
         ValueError
             If an option is not among its values, a label is unknown, or the arguments do not
             describe labels and probabilities, as the head of :mod:`skcalib.metrics` says.
@@ -299,15 +313,13 @@ class ReliabilityDisplay:
             "random_state": random_state,
         }
         check_options(CURVE_CONSTRAINTS, "ReliabilityDisplay", **options)
-        if class_labels is not None and (kind != "class" or len(class_labels) == 0):
-            raise ValueError(
-                "class_labels must name at least one class, for kind='class' alone, got "
-                f"{class_labels!r} and kind={kind!r}."
-            )
+        _refuse_dict("y_proba", y_proba)
+        _refuse_class_label(kwargs)
+        chosen = _list_of_labels(class_labels, kind)
         checked = check_predictions(
             y_true, y_proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
         )
-        events = events_of(checked, kind, None if class_labels is None else list(class_labels))
+        events = events_of(checked, kind, chosen)
         if groups is None:
             display = cls(curves_of(events, **options), name=name)
         else:
@@ -327,7 +339,7 @@ class ReliabilityDisplay:
         *,
         ax: Any = None,
         name: str | None = None,
-        subplots: bool = False,
+        subplots: bool | None = None,
         max_panels: int = 12,
         intervals: bool | str = True,
         counts: bool = True,
@@ -341,8 +353,9 @@ class ReliabilityDisplay:
             Axes to draw into, and nowhere else; None makes a new figure.
         name : str, default=None
             Name of the model, for the legend; None is that of the display.
-        subplots : bool, default=False
-            For kind "class", whether each class has a panel of its own. Groups always have.
+        subplots : bool, default=None
+            For kind "class", whether each class has a panel of its own; None is where there are
+            more than five and no `ax`. Groups always have.
         max_panels : int, default=12
             The most panels drawn. The largest are: the figure names those left out.
         intervals : bool or {"wilson", "consistency"}, default=True
@@ -368,6 +381,7 @@ class ReliabilityDisplay:
             If matplotlib is not installed.
         """
         require_matplotlib("ReliabilityDisplay")
+        _refuse_class_label(kwargs)
         refuse_line_properties(**kwargs)
         check_options(
             _PLOT_CONSTRAINTS,
@@ -379,10 +393,10 @@ class ReliabilityDisplay:
         )
         for curve in self.curves:
             intervals_of(curve, intervals)
-        self._refuse_panels(ax, subplots)
+        panels = self._needs_panels(ax, subplots)
         name = self.name if name is None else name
         look = Look(intervals, counts, kwargs)
-        if subplots or self.groups is not None:
+        if panels:
             drawn = draw_panels(self.curves, self.groups, name, max_panels, look)
         else:
             drawn = draw_together(self.curves, ax, name, look)
@@ -391,18 +405,53 @@ class ReliabilityDisplay:
         self.axes_, self.left_out_ = as_array(drawn.axes), drawn.left_out
         return self
 
-    def _refuse_panels(self, ax: Any, subplots: bool) -> None:
-        """Raise where panels are asked for that there cannot be."""
-        if subplots and self.groups is not None:
-            raise ValueError(
-                "subplots=True draws a panel per class, and groups have a panel each: choose one."
-            )
-        if subplots and self.curves[0].kind != "class":
-            raise ValueError(
-                f"subplots=True is for kind='class', got kind={self.curves[0].kind!r}."
-            )
-        if ax is not None and (subplots or self.groups is not None):
+    def _needs_panels(self, ax: Any, subplots: bool | None) -> bool:
+        """Whether each group or class has a panel; or raise where that cannot be as asked."""
+        kind = self.curves[0].kind
+        if self.groups is not None:
+            if subplots is False:
+                raise ValueError("groups have a panel each: leave out subplots=False, or groups.")
+            subplots = True
+        elif subplots and kind != "class":
+            raise ValueError(f"subplots=True is for kind='class', got kind={kind!r}.")
+        elif subplots is None:
+            subplots = ax is None and kind == "class" and len(self.curves) > FEW_CURVES
+        if ax is not None and subplots:
             raise ValueError(
                 "ax is for one diagram, and a panel per group or class makes a figure of its own. "
                 "Leave out ax, or draw each group or class into axes of your own."
             )
+        return subplots
+
+
+def _list_of_labels(class_labels: Any, kind: str) -> list[Any] | None:
+    """The classes to draw, in a list where one is given by itself; or raise."""
+    if class_labels is None:
+        return None
+    one = isinstance(class_labels, str) or not hasattr(class_labels, "__len__")
+    chosen = [class_labels] if one else list(class_labels)
+    if kind != "class" or not chosen:
+        raise ValueError(
+            "class_labels must name at least one class, for kind='class' alone, got "
+            f"{class_labels!r} and kind={kind!r}."
+        )
+    return chosen
+
+
+def _refuse_class_label(kwargs: dict[str, Any]) -> None:
+    """Metrics measure one class, and name it so."""
+    if "class_label" in kwargs:
+        raise TypeError(
+            "ReliabilityDisplay draws one class or several and takes no class_label: pass "
+            f"kind='class' and class_labels=[{kwargs['class_label']!r}] to from_estimator or "
+            "from_predictions."
+        )
+
+
+def _refuse_dict(name: str, value: Any) -> None:
+    if isinstance(value, Mapping):
+        of = {"estimator": "from_estimator(model, X, y", "y_proba": "from_predictions(y, proba"}
+        raise TypeError(
+            f"{name} must be of one model, got a dict of {len(value)}. Draw each model into the "
+            f"same ax: for each, ReliabilityDisplay.{of[name]}, name=name, ax=ax)."
+        )

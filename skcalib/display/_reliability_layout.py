@@ -7,16 +7,21 @@ from typing import Any, NamedTuple
 
 from skcalib.display._drawing import new_axes
 from skcalib.display._reliability_drawing import (
-    axis_texts,
     counts_panel,
+    curves_in,
     draw_counts,
     draw_curve,
     draw_diagonal,
+    limit_of,
+    set_limits,
+)
+from skcalib.display._reliability_labels import (
+    axis_texts,
     error_text,
     label_axes,
-    limit_of,
+    legend_entries,
     place_legend,
-    set_limits,
+    shrink,
 )
 from skcalib.display._small_multiples import (
     is_last_of_row,
@@ -27,8 +32,9 @@ from skcalib.display._small_multiples import (
 )
 from skcalib.metrics._reliability import ReliabilityCurve
 
-# A legend of more curves than this would hide some: it goes beside the axes of a new figure.
-_FEW_CURVES = 5
+# More curves than this cannot be told apart in one pair of axes, and their legend would hide some:
+# it goes beside the axes of a new figure.
+FEW_CURVES = 5
 _N_TICKS, _N_TICKS_OF_PANEL = 6, 3
 
 
@@ -55,7 +61,7 @@ def draw_together(
     """All curves in one pair of axes, new ones if there are none."""
     beside: dict[str, Any] = {}
     if ax is None:
-        crowded = len(curves) > _FEW_CURVES
+        crowded = len(curves) > FEW_CURVES
         if crowded:
             beside = {"loc": "upper left", "bbox_to_anchor": (1.14, 1)}
         ax = new_axes((7.2 if crowded else 5.5, 6))
@@ -63,9 +69,9 @@ def draw_together(
     entries = [_entry(curve, name, error_text(curve)) for curve in curves]
     lines = _draw_lines(ax, curves, entries, look)
     foot = _draw_foot(ax, curves, lines, limit) if look.counts else None
-    label_axes(ax, *axis_texts(curves[0], look.intervals))
+    label_axes(ax)
     set_limits(ax, limit, _N_TICKS)
-    place_legend(ax, limit, **beside)
+    place_legend(ax, **beside)
     return Drawn([ax], lines, [foot], [])
 
 
@@ -93,17 +99,19 @@ def draw_panels(
         set_limits(ax, limit, _N_TICKS_OF_PANEL)
         lines += of_panel
         feet.append(foot)
-    x_texts, y_texts = axis_texts(curves[0], look.intervals)
-    _label_figure(axes, [*x_texts, *left_out_text(left_out, len(shown), axes[0].figure)], y_texts)
+    _label_figure(axes, left_out_text(left_out, len(shown), axes[0].figure))
     return Drawn(axes, lines, feet, [panel.name for panel in left_out])
 
 
-def _label_figure(axes: list[Any], x_texts: list[str], y_texts: list[str]) -> None:
+def _label_figure(axes: list[Any], notes: list[str]) -> None:
     """One label for all x-axes, one for all y-axes, and one legend above the panels."""
     figure = axes[0].figure
-    figure.supxlabel("\n".join(x_texts), fontsize="medium")
-    figure.supylabel("\n".join(y_texts), fontsize="medium")
-    handles, entries = axes[0].get_legend_handles_labels()
+    x_text, y_text = axis_texts(curves_in(axes[0]))
+    x_label = figure.supxlabel(x_text, fontsize="medium")
+    shrink(x_label, width=figure.bbox.width)
+    x_label.set_text("\n".join([x_text, *notes]))
+    shrink(figure.supylabel(y_text, fontsize="medium"), height=figure.bbox.height)
+    handles, entries = legend_entries(axes)
     style = {"loc": "outside upper center", "fontsize": "small", "frameon": False}
     n_columns = axes[0].get_subplotspec().get_gridspec().ncols
     figure.legend(handles, entries, ncols=min(len(handles), 2 * n_columns), **style)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
@@ -19,10 +20,14 @@ from skcalib.display._drawing import (
     require_matplotlib,
     style_of,
 )
+from skcalib.display._placing import place_legend
 from skcalib.metrics._proportion import wilson_interval
 from skcalib.metrics._risk_coverage import RiskCoverageCurve, risk_coverage_of
 
-_CONSTRAINTS = {"confidence_level": [Interval(Real, 0, 1, closed="neither")]}
+_CONSTRAINTS = {
+    "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+    "max_risk": [Interval(Real, 0, 1, closed="both"), None],
+}
 
 # A risk among fewer rows than this says little: its Wilson interval is wider than .15, and one
 # error more or less moves it by .05.
@@ -34,10 +39,16 @@ _STEPS = 1000
 # Height of the axes where no prediction is wrong and no interval is drawn.
 _LEAST_HEIGHT = 0.01
 _MARGIN = 0.02
+_THIN = 0.7  # points
 
 _LINES = ["-", "--", "-.", ":", (0, (7, 2, 1, 2, 1, 2))]
 _CURVE = "risk-coverage curve"
-_BEST = "Best possible order"
+_MARK = "threshold chosen by its risk"
+_BEST = "Thin: best possible order"
+_TITLE = "AURC: area under the curve (lower is better)"
+
+# As many digits tell any two floats apart.
+_MOST_DIGITS = 17
 
 
 class RiskCoverageDisplay:
@@ -46,7 +57,7 @@ class RiskCoverageDisplay:
     Made by :meth:`from_estimator` or :meth:`from_predictions`, or from a curve at hand. From left
     to right ever less confident rows are answered; the marker at the right end is the error rate
     of answering all. A curve that rises to it has its errors where the model is least confident; a
-    flat one has a confidence that tells nothing. The grey line is the best there could be at that
+    flat one has a confidence that tells nothing. The thin line is the best there could be at that
     error rate: all errors last.
 
     The curve is drawn in steps, as its area (AURC) is measured: to answer a little more, all rows
@@ -54,14 +65,20 @@ class RiskCoverageDisplay:
     drawn thin and without an interval, and may leave the axes, whose height is that of the rest.
     The intervals hold at each threshold by itself, if it was chosen before these rows were seen.
 
-    Several displays may be drawn into the same axes, to compare models.
+    To choose a threshold, give `max_risk`, the error rate that is allowed: the hollow marker shows
+    how many rows can be answered at it, and the legend from which confidence on. Chosen on these
+    rows, it looks a little better on them than it will on new ones.
+
+    Several models are compared by one call with a dict, or by several displays drawn into the same
+    axes.
 
     Parameters
     ----------
-    curve : RiskCoverageCurve
-        What to draw, from :func:`~skcalib.metrics.risk_coverage_curve`.
+    curve : RiskCoverageCurve or dict of str to RiskCoverageCurve
+        What to draw, from :func:`~skcalib.metrics.risk_coverage_curve`: of one model, or of several
+        by their names.
     name : str, default=None
-        Name of the model, for the legend.
+        Name of a single model, for the legend.
 
     Attributes
     ----------
@@ -69,8 +86,8 @@ class RiskCoverageDisplay:
         The axes drawn into.
     figure_ : matplotlib Figure
         The figure they are in.
-    line_ : matplotlib Line2D
-        The curve, without its left end.
+    line_ : matplotlib Line2D or list of them
+        The curve, without its left end; of a dict one per model.
 
     See Also
     --------
@@ -85,7 +102,12 @@ class RiskCoverageDisplay:
     0.25
     """
 
-    def __init__(self, curve: RiskCoverageCurve, *, name: str | None = None):
+    def __init__(
+        self,
+        curve: RiskCoverageCurve | Mapping[str, RiskCoverageCurve],
+        *,
+        name: str | None = None,
+    ):
         self.curve = curve
         self.name = name
 
@@ -98,6 +120,7 @@ class RiskCoverageDisplay:
         *,
         confidence: ArrayLike | None = None,
         confidence_level: float = 0.95,
+        max_risk: float | None = None,
         sample_weight: ArrayLike | None = None,
         name: str | None = None,
         ax: Any = None,
@@ -109,21 +132,25 @@ class RiskCoverageDisplay:
 
         Parameters
         ----------
-        estimator : estimator instance
-            A fitted classifier with `predict_proba`, or a pipeline that ends in one.
+        estimator : estimator instance or dict of str to estimator
+            A fitted classifier with `predict_proba`, or a pipeline that ends in one; or several by
+            their names.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to predict, best not those the classifier was fitted on.
         y : array-like of shape (n_samples,)
             Their true labels.
         confidence : array-like of shape (n_samples,), default=None
             Score by which rows are answered, the higher the sooner. None is the largest
-            probability of each row.
+            probability of each row. Of a single model.
         confidence_level : float, default=0.95
             Coverage of the intervals, between 0 and 1.
+        max_risk : float, default=None
+            The largest error rate allowed among the rows answered, between 0 and 1: the largest
+            coverage that keeps it is marked, and its threshold written into the legend.
         sample_weight : array-like of shape (n_samples,), default=None
             How many rows each row counts for; None is one each.
         name : str, default=None
-            Name of the model, for the legend; None is the estimator's class.
+            Name of a single model, for the legend; None is the estimator's class.
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
         intervals : bool, default=True
@@ -147,28 +174,33 @@ class RiskCoverageDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        return cls.from_predictions(
-            y,
-            read_probabilities(estimator, X),
-            confidence=confidence,
-            confidence_level=confidence_level,
-            sample_weight=sample_weight,
-            labels=estimator.classes_,
-            name=name_of(estimator, name),
-            ax=ax,
-            intervals=intervals,
-            best=best,
-            **kwargs,
-        )
+        look: dict[str, Any] = {"confidence_level": confidence_level, "max_risk": max_risk}
+        check_options(_CONSTRAINTS, "RiskCoverageDisplay", **look)
+        _refuse_shared_confidence(estimator, confidence)
+
+        def curve(model: Any) -> RiskCoverageCurve:
+            proba = read_probabilities(model, X)
+            checked = check_predictions(
+                y, proba, sample_weight=sample_weight, labels=model.classes_
+            )
+            return risk_coverage_of(checked, confidence)
+
+        look |= {"ax": ax, "intervals": intervals, "best": best}
+        if isinstance(estimator, Mapping):
+            several = {key: curve(model) for key, model in estimator.items()}
+            return cls(several, name=name).plot(**look, **kwargs)
+        name = name_of(estimator, name)
+        return cls(curve(estimator), name=name).plot(**look, **kwargs)
 
     @classmethod
     def from_predictions(
         cls,
         y_true: ArrayLike,
-        y_proba: ArrayLike,
+        y_proba: ArrayLike | Mapping[str, ArrayLike],
         *,
         confidence: ArrayLike | None = None,
         confidence_level: float = 0.95,
+        max_risk: float | None = None,
         sample_weight: ArrayLike | None = None,
         labels: ArrayLike | None = None,
         pos_label: bool | int | float | str | None = None,
@@ -184,14 +216,18 @@ class RiskCoverageDisplay:
         ----------
         y_true : array-like of shape (n_samples,)
             True labels.
-        y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
+        y_proba : array-like of shape (n_samples, n_classes) or (n_samples,), or dict of such
             Predicted probabilities, one column per class in the order of the sorted labels; for
-            two classes those of `pos_label` alone will do.
+            two classes those of `pos_label` alone will do. Or those of several models by their
+            names.
         confidence : array-like of shape (n_samples,), default=None
             Score by which rows are answered, the higher the sooner: any finite numbers. None is
-            the largest probability of each row.
+            the largest probability of each row. Of a single model.
         confidence_level : float, default=0.95
             Coverage of the intervals, between 0 and 1.
+        max_risk : float, default=None
+            The largest error rate allowed among the rows answered, between 0 and 1: the largest
+            coverage that keeps it is marked, and its threshold written into the legend.
         sample_weight : array-like of shape (n_samples,), default=None
             How many rows each row counts for; None is one each.
         labels : array-like of shape (n_classes,), default=None
@@ -199,7 +235,7 @@ class RiskCoverageDisplay:
         pos_label : bool, int, float or str, default=None
             Of two classes, the one that `y_proba` of shape (n_samples,) is the probability of.
         name : str, default=None
-            Name of the model, for the legend.
+            Name of a single model, for the legend.
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a new figure.
         intervals : bool, default=True
@@ -217,22 +253,27 @@ class RiskCoverageDisplay:
         Raises
         ------
         ValueError
-            If `confidence_level` is not between 0 and 1, `confidence` is not one finite number
-            per row, or the arguments do not describe labels and probabilities, as the head of
-            :mod:`skcalib.metrics` says.
+            If `confidence_level` or `max_risk` is not between 0 and 1, `confidence` is not one
+            finite number per row or is given for several models, or the arguments do not describe
+            labels and probabilities, as the head of :mod:`skcalib.metrics` says.
         ImportError
             If matplotlib is not installed.
         """
-        checked = check_predictions(
-            y_true, y_proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
-        )
-        return cls(risk_coverage_of(checked, confidence), name=name).plot(
-            ax=ax,
-            confidence_level=confidence_level,
-            intervals=intervals,
-            best=best,
-            **kwargs,
-        )
+        look: dict[str, Any] = {"confidence_level": confidence_level, "max_risk": max_risk}
+        check_options(_CONSTRAINTS, "RiskCoverageDisplay", **look)
+        _refuse_shared_confidence(y_proba, confidence)
+
+        def curve(proba: ArrayLike) -> RiskCoverageCurve:
+            checked = check_predictions(
+                y_true, proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
+            )
+            return risk_coverage_of(checked, confidence)
+
+        look |= {"ax": ax, "intervals": intervals, "best": best}
+        if isinstance(y_proba, Mapping):
+            several = {key: curve(proba) for key, proba in y_proba.items()}
+            return cls(several, name=name).plot(**look, **kwargs)
+        return cls(curve(y_proba), name=name).plot(**look, **kwargs)
 
     def plot(
         self,
@@ -240,6 +281,7 @@ class RiskCoverageDisplay:
         ax: Any = None,
         name: str | None = None,
         confidence_level: float = 0.95,
+        max_risk: float | None = None,
         intervals: bool = True,
         best: bool = True,
         **kwargs: Any,
@@ -251,9 +293,12 @@ class RiskCoverageDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw into, and nowhere else; None makes a new figure.
         name : str, default=None
-            Name of the model, for the legend; None is that of the display.
+            Name of a single model, for the legend; None is that of the display.
         confidence_level : float, default=0.95
             Coverage of the intervals, between 0 and 1.
+        max_risk : float, default=None
+            The largest error rate allowed among the rows answered, between 0 and 1: the largest
+            coverage that keeps it is marked, and its threshold written into the legend.
         intervals : bool, default=True
             Whether to draw the intervals.
         best : bool, default=True
@@ -269,35 +314,75 @@ class RiskCoverageDisplay:
         Raises
         ------
         ValueError
-            If `confidence_level` is not between 0 and 1.
+            If `confidence_level` or `max_risk` is not between 0 and 1; if there is no model, or
+            `name` is given for several.
         ImportError
             If matplotlib is not installed.
         """
-        check_options(_CONSTRAINTS, "RiskCoverageDisplay", confidence_level=confidence_level)
+        look: dict[str, Any] = {"confidence_level": confidence_level, "max_risk": max_risk}
+        check_options(_CONSTRAINTS, "RiskCoverageDisplay", **look)
         require_matplotlib("RiskCoverageDisplay")
         refuse_line_properties(**kwargs)
+        models = self._models(self.name if name is None else name)
         ax = new_axes((6.4, 4.8)) if ax is None else ax
-        name = self.name if name is None else name
 
-        if best:
-            _draw_best_order(ax, self.curve.accuracy)
-        highest = ax.get_ylim()[1] if n_drawn(ax, _CURVE) else _LEAST_HEIGHT
-        edges, risk, n = _steps(self.curve)
-        # At least the last step is drawn in full: the error rate of all rows.
-        sure = min([*np.flatnonzero(n >= _FEW_ROWS)[:1], len(n) - 1])
-        line = _draw_curve(ax, edges[sure:], risk[sure:], _legend_entry(self.curve, name), kwargs)
-        highest = max(highest, 1.15 * risk[sure:].max())
-        if sure > 0:
-            _draw_left_end(ax, edges[: sure + 1], risk[: sure + 1], line.get_color())
-        if intervals:
-            lower, upper = wilson_interval(risk[sure:], n[sure:], confidence_level)
-            _draw_intervals(ax, edges[sure:], lower, upper, line.get_color())
-            highest = max(highest, 1.05 * upper[-1])
-        ax.set(xlim=(0, 1 + _MARGIN), ylim=(-_MARGIN * highest, highest))
-        _describe(ax, confidence_level if intervals else None)
+        if best and all(line.get_label() != _BEST for line in ax.lines):
+            ax.plot([], [], color=GREY, linewidth=_THIN, label=_BEST)
+        level = confidence_level if intervals else None
+        lines = []
+        for of_model, curve in models:
+            line = _draw_model(ax, of_model, curve, level, kwargs)
+            if best:
+                _draw_best_order(ax, curve.accuracy, line.get_color())
+            if max_risk is not None:
+                _draw_threshold(ax, curve, max_risk, line)
+            lines.append(line)
+        _describe(ax, level)
 
-        self.ax_, self.figure_, self.line_ = ax, ax.figure, line
+        self.ax_, self.figure_ = ax, ax.figure
+        self.line_ = lines if isinstance(self.curve, Mapping) else lines[0]
         return self
+
+    def _models(self, name: str | None) -> list[tuple[str | None, RiskCoverageCurve]]:
+        if not isinstance(self.curve, Mapping):
+            return [(name, self.curve)]
+        if name is not None:
+            raise ValueError(f"name is for a single model, a dict names its own; got {name!r}.")
+        if not self.curve:
+            raise ValueError("There is no model to draw: the dict is empty.")
+        return list(self.curve.items())
+
+
+def _refuse_shared_confidence(models: Any, confidence: ArrayLike | None) -> None:
+    if isinstance(models, Mapping) and confidence is not None:
+        raise ValueError(
+            "confidence is for a single model, got a dict of several. Draw one after the other, "
+            "each with its own confidence, into the same axes (ax=display.ax_)."
+        )
+
+
+def _draw_model(
+    ax: Any,
+    name: str | None,
+    curve: RiskCoverageCurve,
+    confidence_level: float | None,
+    kwargs: dict[str, Any],
+) -> Any:
+    """The curve of one model with its intervals, in axes high enough for it."""
+    highest = ax.get_ylim()[1] if n_drawn(ax, _CURVE) else _LEAST_HEIGHT
+    edges, risk, n = _steps(curve)
+    # At least the last step is drawn in full: the error rate of all rows.
+    sure = min([*np.flatnonzero(n >= _FEW_ROWS)[:1], len(n) - 1])
+    line = _draw_curve(ax, edges[sure:], risk[sure:], _legend_entry(curve, name), kwargs)
+    highest = max(highest, 1.15 * risk[sure:].max())
+    if sure > 0:
+        _draw_left_end(ax, edges[: sure + 1], risk[: sure + 1], line.get_color())
+    if confidence_level is not None:
+        lower, upper = wilson_interval(risk[sure:], n[sure:], confidence_level)
+        _draw_intervals(ax, edges[sure:], lower, upper, line.get_color())
+        highest = max(highest, 1.05 * upper[-1])
+    ax.set(xlim=(0, 1 + _MARGIN), ylim=(-_MARGIN * highest, highest))
+    return line
 
 
 def _legend_entry(curve: RiskCoverageCurve, name: str | None) -> str:
@@ -317,13 +402,47 @@ def _steps(curve: RiskCoverageCurve) -> tuple[NDArray, NDArray, NDArray]:
     return np.append(0, curve.coverage[point]), curve.risk[point], curve.n_effective[point]
 
 
-def _draw_best_order(ax: Any, accuracy: float) -> None:
+def _draw_best_order(ax: Any, accuracy: float, color: Any) -> None:
     """Risk of the best order: 0 up to the share of correct rows, then the errors."""
     coverage = np.linspace(accuracy, 1, 100)
     correct = np.divide(accuracy, coverage, out=np.zeros(100), where=coverage > 0)
-    first = all(line.get_label() != _BEST for line in ax.lines)
-    style = {"color": GREY, "linewidth": 0.8, "label": _BEST if first else None}
+    style = {"color": color, "linewidth": _THIN, "gid": _BEST}
     ax.plot(np.append(0, coverage), np.append(0, 1 - correct), **style)
+
+
+def _draw_threshold(ax: Any, curve: RiskCoverageCurve, max_risk: float, line: Any) -> None:
+    """The largest coverage at a risk allowed, led to both axes; or that there is none."""
+    coverage, threshold = curve.coverage_at_risk(max_risk), curve.threshold_at_risk(max_risk)
+    style = {"color": line.get_color(), "gid": _MARK}
+    if coverage == 0:
+        text = f"no threshold keeps the risk at {max_risk:g}"
+        ax.plot([], [], linestyle="none", marker="x", label=text, **style)
+        return
+    point = int(np.flatnonzero(curve.threshold == threshold)[0])
+    risk = curve.risk[point]
+    style |= {"linestyle": ":", "linewidth": 1, "marker": line.get_marker(), "markevery": [1]}
+    style |= {"markersize": 1.8 * line.get_markersize(), "markerfacecolor": "none"}
+    style["label"] = _answer_where(curve, point)
+    ax.plot([0, coverage, coverage], [risk, risk, 0], **style)
+
+
+def _answer_where(curve: RiskCoverageCurve, point: int) -> str:
+    """In words, the rows answered at one point of the curve."""
+    risk, n = curve.risk[point], curve.n_effective[point]
+    if point == len(curve.coverage) - 1:
+        return f"answer all rows: risk {risk:.3g}"
+    share = _shortest(100 * curve.coverage[point], lambda rounded: rounded < 100)
+    # The same rows are at or above the rounded threshold.
+    least, next_lower = curve.threshold[point], curve.threshold[point + 1]
+    threshold = _shortest(least, lambda rounded: next_lower < rounded <= least)
+    few = f" ({n:.0f} rows)" if n < _FEW_ROWS else ""
+    return f"answer where confidence >= {threshold}:\n{share} % of rows{few}, risk {risk:.3g}"
+
+
+def _shortest(value: float, fits: Callable[[float], bool]) -> str:
+    """A number with as few digits as are enough, and no fewer than three."""
+    texts = (f"{value:.{digits}g}" for digits in range(3, _MOST_DIGITS))
+    return next((text for text in texts if fits(float(text))), f"{value:.{_MOST_DIGITS}g}")
 
 
 def _draw_steps(ax: Any, edges: NDArray, values: NDArray, **style: Any) -> Any:
@@ -338,7 +457,7 @@ def _draw_curve(ax: Any, edges: NDArray, risk: NDArray, label: str, kwargs: dict
 
 def _draw_left_end(ax: Any, edges: NDArray, risk: NDArray, color: Any) -> None:
     """The steps on few rows, down or up to the first of the others."""
-    _draw_steps(ax, np.append(edges, edges[-1]), risk, color=color, linewidth=0.7, alpha=0.6)
+    _draw_steps(ax, np.append(edges, edges[-1]), risk, color=color, linewidth=_THIN, alpha=0.6)
 
 
 def _draw_intervals(ax: Any, edges: NDArray, lower: NDArray, upper: NDArray, color: Any) -> None:
@@ -350,4 +469,7 @@ def _describe(ax: Any, confidence_level: float | None) -> None:
     level = f"\npointwise {100 * confidence_level:g} % Wilson intervals" if confidence_level else ""
     ax.set_xlabel("Coverage: share of rows answered, the most confident first")
     ax.set_ylabel(f"Selective risk: error rate of the rows answered{level}")
-    ax.legend(framealpha=0.8, edgecolor="none", fontsize="small", loc="upper left")
+    main = [line for line in ax.lines if line.get_gid() in (_CURVE, _MARK)]
+    rest = [line for line in ax.lines if line not in main]
+    title = {"title": _TITLE, "title_fontsize": "small", "alignment": "left"}
+    place_legend(ax, main, rather_not=[*rest, *ax.collections], **title)

@@ -8,16 +8,18 @@ from math import ceil, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skcalib._validation import check_labels, check_same_length
-from skcalib.display._reliability_drawing import count_text, error_text, is_weighted
+from skcalib.display._reliability_drawing import count_text, is_weighted
+from skcalib.display._reliability_labels import error_text
 from skcalib.metrics._events import Events
 from skcalib.metrics._reliability import ReliabilityCurve, curves_of
 
 # Letters of small print in an inch, to break lines by.
 _LETTERS_PER_INCH = 13
+_LETTERS_OF_TITLE = 34
 _LINES_OF_NAMES = 2
 
 
@@ -27,49 +29,71 @@ class Panel(NamedTuple):
     name: str
     curves: list[ReliabilityCurve]
     size: float  # rows of the group, or rows of which the class is true; or their weight
+    is_class: bool
 
     def title(self) -> str:
         """The name, how many rows there are, and what a single curve's error is."""
         curve = self.curves[0]
-        count, total = count_text(self.size), float(curve.weight.sum())
-        if self.size != total:
-            count += f" of {count_text(total)}"
-        count = f"weight {count}" if is_weighted(curve) else f"{count} rows"
-        error = [error_text(curve)] if len(self.curves) == 1 else []
-        return "\n".join([self.name, ", ".join([count, *error])])
+        weighted = is_weighted(curve)
+        count = f"weight {count_text(self.size)}" if weighted else count_text(self.size)
+        if self.is_class:
+            count = f"true in {count} of {count_text(float(curve.weight.sum()))}"
+        texts = [count if weighted else f"{count} rows"]
+        if len(self.curves) == 1:
+            texts.append(error_text(curve))
+        line = ", ".join(texts)
+        return "\n".join([self.name, *([line] if len(line) <= _LETTERS_OF_TITLE else texts)])
 
 
 def curves_of_groups(
     events: Events, groups: ArrayLike, options: dict[str, Any]
 ) -> tuple[list[ReliabilityCurve], list[Any]]:
-    """Curves of the rows of each group, sorted, and the group of each curve."""
-    labels = check_labels(groups, "groups")
-    check_same_length(len(events.proba), labels, "y_proba", "groups")
-    counted = np.ones(len(labels), dtype=bool) if events.weight is None else events.weight > 0
+    """Curves of the rows of each group, in order, and the group of each curve."""
+    names, group_of_row = _check_groups(groups)
+    check_same_length(len(events.proba), group_of_row, "y_proba", "groups")
+    counted = group_of_row if events.weight is None else group_of_row[events.weight > 0]
     # One generator for all: an integer would give every group the same draws.
     options = options | {"random_state": check_random_state(options["random_state"])}
     curves, group_of_curve = [], []
-    for group in np.unique(labels[counted]).tolist():
-        rows = labels == group
+    for group in np.unique(counted).tolist():
+        rows = group_of_row == group
         weight = None if events.weight is None else events.weight[rows]
         of_group = Events(events.proba[rows], events.happened[rows], weight, events.labels)
         curves += curves_of(of_group, **options)
-        group_of_curve += [group] * len(events.labels)
+        group_of_curve += [names[group]] * len(events.labels)
     return curves, group_of_curve
+
+
+def _check_groups(groups: Any) -> tuple[list[Any], NDArray]:
+    """The groups in order, and which of them each row is of (n,).
+
+    Categories of pandas have an order of their own, and may be anything, such as intervals; other
+    groups are sorted.
+    """
+    if getattr(getattr(groups, "dtype", None), "name", None) != "category":
+        names, group_of_row = np.unique(check_labels(groups, "groups"), return_inverse=True)
+        return names.tolist(), group_of_row
+    group_of_row = np.asarray(getattr(groups, "cat", groups).codes)
+    if (group_of_row < 0).any():
+        row = int(np.flatnonzero(group_of_row < 0)[0])
+        raise ValueError(f"Input groups contains NaN in row {row}: every row needs a group.")
+    return groups.dtype.categories.tolist(), group_of_row
 
 
 def panels_of(curves: Sequence[ReliabilityCurve], groups: Sequence[Any] | None) -> list[Panel]:
     """A panel per group, in the order of its first curve; without groups one per class."""
     if groups is None:
         return [
-            Panel(str(curve.class_label), [curve], float((curve.frequency * curve.weight).sum()))
+            Panel(
+                str(curve.class_label), [curve], float((curve.frequency * curve.weight).sum()), True
+            )
             for curve in curves
         ]
     of_group: dict[Any, list[ReliabilityCurve]] = {}
     for group, curve in zip(groups, curves, strict=True):
         of_group.setdefault(group, []).append(curve)
     return [
-        Panel(str(group), of_one, float(of_one[0].weight.sum()))
+        Panel(str(group), of_one, float(of_one[0].weight.sum()), False)
         for group, of_one in of_group.items()
     ]
 

@@ -48,6 +48,7 @@ from skcalib.display._drawing import (
     require_matplotlib,
     style_of,
 )
+from skcalib.display._placing import place_legend
 
 _CONSTRAINTS = {
     "response_method": [StrOptions({"auto", *RESPONSE_METHODS})],
@@ -72,20 +73,33 @@ _TICKS = [(12, (1, 1.5, 2, 3, 5, 7)), (1000, (1, 2, 5)), (np.inf, (1,))]
 _LARGE = 1000.0
 _ROUNDING = 1e-6
 
+# Smoothing by a smaller share goes unsaid, unless it moves T = 1 by a larger part of the picture.
+_SMALL_SHARE = 1e-3
+_SMALL_MOVE = 0.01
+
 _LINES = ["-", "--", "-.", ":"]
 _CURVE = "temperature curve"
-_AS_IT_IS = "T = 1: the model as it is"
+_ONE = "T = 1"
 
 
 class TemperatureDisplay:
     """Diagram of the mean log loss of `softmax(z / T)` against the temperature T.
 
-    Made by :meth:`from_estimator` or :meth:`from_predictions`, or from numbers at hand. The marker
-    at the lowest point is the temperature that fits these rows best, the shaded band its 95 %
-    interval; the hollow marker at T = 1 is the model as it is. The distance between their heights
-    is what one temperature would gain on these rows. A band to the right of 1 means that the model
-    is overconfident, to the left of 1 underconfident; one that contains 1, that the rows do not
-    tell.
+    Made by :meth:`from_estimator` or :meth:`from_predictions`, or from numbers at hand. The filled
+    marker at the lowest point is the temperature that fits these rows best, the shaded band its
+    95 % interval; the hollow marker at T = 1 is the loss of the model as it is.
+
+    Of logits, and of probabilities with `smoothing=0`, the hollow marker is a point of the curve,
+    and the distance between the heights of the two is what one temperature would gain on these
+    rows. A band to the right of 1 means that the model is overconfident, to the left of 1
+    underconfident; one that contains 1, that the rows do not tell.
+
+    Probabilities are smoothed otherwise, by a share fitted along with T, and the curve is that of
+    the smoothed ones; the legend says how much was mixed in, unless it is too little to see. The
+    hollow marker is without it, and so not on the curve but above or below it. The distance
+    between the heights is then what smoothing and temperature gain together, and the band is to be
+    read for the smoothed probabilities: much smoothing makes them timid, and asks for a T below 1
+    of a model that may be overconfident.
 
     Several displays may be drawn into the same axes, to compare models.
 
@@ -100,9 +114,10 @@ class TemperatureDisplay:
     interval : array-like of shape (2,)
         Ends of its 95 % interval; not drawn for a best T of 0 or infinity.
     loss_before : float, default=None
-        Mean log loss of the model as it is, where that is not the curve's at T = 1.
+        Mean log loss of the model as it is; None is the curve's at T = 1.
     smoothing : float, default=0.0
-        Share of the uniform distribution mixed into the probabilities, for the legend.
+        Share of the uniform distribution mixed into the probabilities before the curve was drawn,
+        for the legend.
     name : str, default=None
         Name of the model, for the legend.
 
@@ -256,8 +271,8 @@ class TemperatureDisplay:
             For probabilities, the share of the uniform distribution mixed in before the
             logarithm, for the whole curve; "auto" fits it along with T, as
             :class:`~skcalib.TemperatureScaling` does, and the legend says what it is. The hollow
-            marker is the model without it, so it may stand above the curve; an arrow says that
-            it would leave the picture. The best T is that of the smoothed probabilities: much
+            marker is the model without it, above or below the curve; an arrow says that it is
+            farther up than the curve goes. The best T is that of the smoothed probabilities: much
             smoothing asks for a T below 1. With 0 exact zeros count as the smallest normal float64
             and decide the best T.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -362,14 +377,16 @@ class TemperatureDisplay:
         require_matplotlib("TemperatureDisplay")
         refuse_line_properties(**kwargs)
         ax = new_axes((6, 4.5)) if ax is None else ax
-        if not any(line.get_label() == _AS_IT_IS for line in ax.lines):
-            ax.axvline(1, color=GREY, linestyle=":", linewidth=1, label=_AS_IT_IS)
+        if not any(line.get_label() == _ONE for line in ax.lines):
+            ax.axvline(1, color=GREY, linestyle=":", linewidth=1, label=_ONE)
         ax.set_xscale("log")
         self._draw(ax, self.name if name is None else name, kwargs)
         _label_ticks(ax)
         ax.set_xlabel("Temperature T (log scale)\nshaded: 95 % interval of the best T")
         ax.set_ylabel("Mean log loss (nats)")
-        ax.legend(framealpha=0.8, edgecolor="none", fontsize="small")
+        one = [line for line in ax.lines if line.get_label() == _ONE]
+        drawn = [line for line in ax.lines if line not in one]
+        place_legend(ax, [*drawn, *ax.patches], rather_not=one)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -381,24 +398,33 @@ class TemperatureDisplay:
         def loss_at(temperature: float | NDArray) -> Any:
             return np.interp(np.log(temperature), np.log(drawn), losses)
 
-        before = float(loss_at(1.0)) if self.loss_before is None else float(self.loss_before)
+        at_one = float(loss_at(1.0))
+        before = at_one if self.loss_before is None else float(self.loss_before)
         after = float(loss_at(best)) if drawn[0] <= best <= drawn[-1] else None
+        moved = abs(before - at_one) > _SMALL_MOVE * np.ptp(losses)
+        smoothed = bool(self.smoothing > 0 and (moved or self.smoothing >= _SMALL_SHARE))
         temperatures = drawn if after is None else np.union1d(drawn, best)
         style = style_of(place) | {"linestyle": _LINES[place % len(_LINES)], "markersize": 6}
         style |= {"markevery": np.flatnonzero(temperatures == best), "gid": _CURVE}
-        style["label"] = _legend_entry(self, name, ends, before, after)
+        style["label"] = _legend_entry(self, name, ends, after, smoothed)
         line = ax.plot(temperatures, loss_at(temperatures), **(style | kwargs))[0]
-        inside = before <= losses.max() * (1 + _ROUNDING)
-        hollow = {
-            "marker": line.get_marker() if inside else r"$\uparrow$",
-            "markersize": line.get_markersize() * (1 if inside else 2),
-            "markerfacecolor": "white" if inside else line.get_color(),
-        }
-        height = before if inside else losses.max()
-        ax.plot([1], [height], linestyle="none", color=line.get_color(), **hollow)
+        _draw_as_it_is(ax, line, before, losses.max())
         self.line_, self.band_ = line, None
         if 0 < best < np.inf:
             self.band_ = ax.axvspan(*ends, color=line.get_color(), alpha=0.15, linewidth=0)
+
+
+def _draw_as_it_is(ax: Any, line: Any, loss: float, highest: float) -> None:
+    """A hollow marker at T = 1; an arrow where it would be above all of the curve."""
+    inside = bool(loss <= highest * (1 + _ROUNDING))
+    look = {
+        "color": line.get_color(),
+        "marker": line.get_marker() if inside else r"$\uparrow$",
+        "markersize": line.get_markersize() * (1 if inside else 2),
+        "markerfacecolor": "white" if inside else line.get_color(),
+    }
+    label = f"model as it is: loss {_loss(loss)}" + " (farther up)" * (not inside)
+    ax.plot([1], [loss if inside else highest], linestyle="none", label=label, **look)
 
 
 def _check(response_method: str, smoothing: float | str) -> None:
@@ -429,20 +455,22 @@ def _legend_entry(
     display: TemperatureDisplay,
     name: str | None,
     ends: NDArray,
-    before: float,
     after: float | None,
+    smoothed: bool,
 ) -> str:
-    """The best T with its interval, and the loss as it is and at the best T."""
+    """The best T with its interval and its loss, and what the curve is."""
     best, interval = float(display.temperature), np.asarray(display.interval, float)
     low, high = (
         _number(end) if end == shown or end in (0, np.inf) else f"{sign}{_number(shown)}"
         for end, shown, sign in zip(interval, ends, "<>", strict=True)
     )
-    loss = f"loss {_loss(before)} as it is"
-    lines = [f"best T {_number(best)}" + f" ({low} to {high})" * (0 < best < np.inf)]
-    lines.append(loss if after is None else f"{loss}, {_loss(after)} at the best T")
-    if display.smoothing:
-        lines.append(f"smoothed by {display.smoothing:.2g}")
+    entry = f"best T {_number(best)}" + f" ({low} to {high})" * (0 < best < np.inf)
+    lines = [entry if after is None else f"{entry}: loss {_loss(after)}"]
+    if smoothed:
+        share = display.smoothing
+        percent = share >= _SMALL_SHARE
+        text = f"{100 * share:.2g} %" if percent else f"{share:.2g}"
+        lines.append(f"curve: {text} of uniform mixed in first")
     return "\n".join(lines if name is None else [name, *lines])
 
 

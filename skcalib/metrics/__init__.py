@@ -7,7 +7,8 @@ them in the same way:
   two classes it may be the probabilities of `pos_label` alone, of shape (n,).
 - Labels are strings, integers or booleans. A class that does not occur in `y_true` still has a
   column: `labels` then names them all.
-- `sample_weight` counts a row as that many rows. A row of weight 0 might as well not be there.
+- `sample_weight` counts a row as that many rows. A row of weight 0, once it is checked,
+  might as well not be there.
 - Probabilities are put into bins `(a, b]`, 0 into the first. Bins of strategy "uniform" are equally
   wide; those of "quantile" hold, as far as ties permit, equally many rows.
 - What is wrong is refused: NaN, a probability outside [0, 1], a row that does not sum to one, an

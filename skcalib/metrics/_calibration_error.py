@@ -31,6 +31,9 @@ _CONSTRAINTS: dict[str, list[Any]] = (
 # Weights that were divided by their sum may add up to a little more than one.
 _ROUNDING = 1e-9
 
+# Effective rows from which on a bin holds more than one.
+_ONE_ROW = 1.5
+
 
 def calibration_error(
     y_true: ArrayLike,
@@ -135,8 +138,6 @@ def calibration_error(
     checked = check_predictions(
         y_true, y_proba, sample_weight=sample_weight, labels=labels, pos_label=pos_label
     )
-    if debias:
-        _refuse_normalised(checked.weight)
     return error_of(
         events_of(checked, kind),
         norm=norm,
@@ -145,15 +146,6 @@ def calibration_error(
         debias=debias,
         average=average,
     )
-
-
-def _refuse_normalised(weight: NDArray | None) -> None:
-    """Raise where chance cannot be subtracted, for weights do not say how many rows there are."""
-    if weight is not None and np.count_nonzero(weight) > 1 and weight.sum() <= 1 + _ROUNDING:
-        raise ValueError(
-            f"sample_weight of {np.count_nonzero(weight)} rows sums to {weight.sum():.6g}: with "
-            "debias=True a weight counts rows. Multiply the weights by the number of rows."
-        )
 
 
 def error_of(
@@ -167,6 +159,13 @@ def error_of(
 ) -> float:
     """`calibration_error` of events at hand; a single column is its own average."""
     sums, _ = bin_events(events, n_bins, strategy)
+    if debias and undercounted(sums).any():
+        total = sums.weight[0].sum()
+        raise ValueError(
+            f"sample_weight sums to {total:.6g}, which leaves most bins with a weight of at most "
+            "1: with debias=True a weight counts rows. Multiply the weights, so that they sum to "
+            "the number of rows."
+        )
     if norm == "max":
         return float(_gaps(sums).max())
     errors = squared_errors(sums, debias) if norm == 2 else _mean_gaps(sums)
@@ -334,5 +333,14 @@ def squared_errors(sums: BinSums, debias: bool) -> NDArray:
         enough = sums.weight > 1
         weight = np.where(enough, sums.weight, 2)
         frequency = sums.events / weight
-        squared = np.where(enough, squared - frequency * (1 - frequency) / (weight - 1), 0)
+        # Of weights that are no counts, a bin of 1.01 has no variance a hundred times too large.
+        others = np.maximum(weight - 1, 1)
+        squared = np.where(enough, squared - frequency * (1 - frequency) / others, 0)
     return (sums.weight * squared).sum(axis=1) / sums.weight.sum(axis=1)
+
+
+def undercounted(sums: BinSums) -> NDArray:
+    """Columns (C,) whose rows mostly share bins of a weight of at most 1: no count of rows."""
+    several = sums.weight**2 > _ONE_ROW * sums.squared_weight
+    shared = np.where(several & (sums.weight <= 1 + _ROUNDING), sums.weight, 0).sum(axis=1)
+    return shared > sums.weight.sum(axis=1) / 2

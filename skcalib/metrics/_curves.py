@@ -21,7 +21,7 @@ from skcalib.metrics._proportion import wilson_interval
 _ROUNDING = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ReliabilityCurve:
     """What was predicted and what happened, bin by bin; bins without a row are left out.
 
@@ -83,6 +83,18 @@ class ReliabilityCurve:
     band_upper: NDArray | None
     miscalibration: float | None
 
+    def __repr__(self) -> str:
+        """What it is of and its error: the arrays would fill the screen."""
+        if self.miscalibration is None:
+            error = f"calibration_error={self.calibration_error:.4g}"
+        else:
+            error = f"miscalibration={self.miscalibration:.4g}"
+        return (
+            f"ReliabilityCurve(kind={self.kind!r}, class_label={self.class_label!r}, "
+            f"strategy={self.strategy!r}, n_bins={self.n_bins}, n_filled={len(self.weight)}, "
+            f"{error})"
+        )
+
     @property
     def calibration_error(self) -> float | None:
         """Mean gap between the two, each bin counting by its weight: the ECE of these bins.
@@ -102,7 +114,7 @@ def curves_of(
     strategy: str,
     confidence_level: float,
     n_resamples: int = 1000,
-    random_state: int | RandomState | None = None,
+    random_state: int | RandomState | None = 0,
 ) -> list[ReliabilityCurve]:
     """One curve per column of the events."""
     if strategy == "isotonic":

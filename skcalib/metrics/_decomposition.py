@@ -106,8 +106,8 @@ def score_decomposition(
     discrimination cannot. The methods differ in how they recalibrate.
 
     - "corp": by isotonic regression, on the same rows. No option decides the result, and neither
-      part is negative. Of few rows both come out too large, since the recalibration fits their
-      noise too.
+      part is negative, but for rows that do not quite sum to one. Of few rows both come out too
+      large, since the recalibration fits their noise too.
     - "calibrator": by a calibrator of the whole vectors of probabilities, on rows it was not
       fitted on. The one to report for more than two classes. Miscalibration is negative where
       recalibration does harm, as it may where there is nothing to mend; so is discrimination

@@ -51,10 +51,9 @@ def calibration_error_interval(
     It is for the error that infinitely many rows would show in the same bins. Chance puts the
     number computed from few rows above that, and sometimes above the interval.
 
-    Of ``norm=2`` it is the normal interval around the debiased squared error, the root of its
-    ends. Of ``norm=1`` it allows for the largest bias that chance can have, and is conservative:
-    the closer to calibrated, the more. A lower end of 0 means that the rows do not tell the
-    predictions from calibrated ones.
+    Of ``norm=2`` its ends are the roots of those for the debiased squared error. Of ``norm=1`` it
+    allows for the largest bias that chance can have, and is conservative: the closer to calibrated,
+    the more. A lower end of 0 means that the rows do not tell the predictions from calibrated ones.
 
     Parameters
     ----------
@@ -99,19 +98,24 @@ def calibration_error_interval(
     -----
     With :math:`D_b` the mean of y - p over the :math:`n_b` rows of bin b, :math:`s_b^2` its
     variance and :math:`w_b` the bin's share of the rows, the debiased squared error is
-    :math:`\sum w_b (D_b^2 - s_b^2 / n_b)`, with variance :math:`\sum w_b^2 [4 \max(D_b^2 -
-    s_b^2 / n_b, 0) s_b^2 / n_b + 2 s_b^4 / (n_b (n_b - 1))]`. Of ``norm=1``, :math:`\sum w_b
-    |D_b|` has a variance of at most :math:`\sum w_b^2 s_b^2 / n_b`, and lies above the truth by
-    at most :math:`\sqrt{2 / \pi} \sum w_b s_b / \sqrt{n_b}` in the mean.
+    :math:`\sum w_b (D_b^2 - s_b^2 / n_b)`. Its variance :math:`\sum w_b^2 [4 \max(D_b^2 -
+    s_b^2 / n_b, 0) s_b^2 / n_b + 2 s_b^4 / (n_b (n_b - 1))]` gives the lower end. For the upper end
+    it would be too small wherever chance has made the error too small. The root of
+    :math:`R = \sum w_b D_b^2` has a variance that does not depend on the error, :math:`v = \sum
+    v_b w_b s_b^2 / n_b` with importances :math:`v_b \propto w_b (D_b^2 + s_b^2 / n_b)`; the upper
+    end is :math:`(\sqrt R + z \sqrt v)^2 - \sum w_b s_b^2 / n_b + v`, or :math:`z^2 v` if that is
+    more.
 
-    An estimate below 0 counts as 0 in the upper end, so that no interval is a point.
+    Of ``norm=1``, :math:`\sum w_b |D_b|` has a variance of at most :math:`\sum w_b^2 s_b^2 / n_b`,
+    and a mean that is above the truth by at most
+    :math:`\sqrt{2 / \pi} \sum w_b s_b / \sqrt{n_b}`.
 
     Where few events happened, or few failed to, :math:`s_b / \sqrt{n_b}` is no measure of what
     chance may have done: on either side the distance to the end of Wilson's interval counts, if
     that is larger. A bin of a single row widens the interval by all that it could hide.
 
-    In simulations of eight kinds of predictions (calibrated, too bold, too modest, shifted, of rare
-    events) with 200 to 5000 rows, intervals of 95 % covered the error in 93 to 100 % of cases.
+    In simulations of eight kinds of predictions in 15 bins, and of few bins and values, with 40 to
+    5000 rows, intervals of 95 % covered the error in 93 to 100 % of cases: see the user guide.
 
     References
     ----------
@@ -121,8 +125,8 @@ def calibration_error_interval(
 
     Examples
     --------
-    Of 400 predictions made with confidence .9, 300 are correct. The squared error is
-    ``.15**2 - .1875 / 399``, give or take ``1.96 * 2 * .15 * .0217``: .022, give or take .013.
+    Of 400 predictions made with confidence .9, 300 are correct. The gap is .15, and the upper end
+    that of Wilson's interval for 300 in 400, which begins at .705.
 
     >>> from skcalib.metrics import calibration_error_interval
     >>> y_true = [1] * 300 + [0] * 100
@@ -212,11 +216,26 @@ def _root_mean_square_interval(gaps: _Gaps) -> tuple[NDArray, NDArray]:
     squared = gaps.mean**2 - gaps.bias
     error = (gaps.share * squared).sum(axis=1)
     # The square of a gap that is nothing but chance.
-    of_chance = 2 * (np.maximum(gaps.towards, gaps.away) ** 2 / gaps.z) ** 2 * gaps.n / (gaps.n - 1)
-    slope = 4 * np.maximum(squared, 0)
-    towards, away = (
-        np.sqrt((gaps.share**2 * (slope * half**2 + of_chance)).sum(axis=1))
-        for half in (gaps.towards, gaps.away)
-    )
-    upper = np.minimum(np.maximum(error, 0) + away + gaps.hidden, 1)
-    return np.sqrt(np.maximum(error - towards, 0)), np.sqrt(upper)
+    half = np.maximum(gaps.towards, gaps.away)
+    of_chance = 2 * (half**2 / gaps.z) ** 2 * gaps.n / (gaps.n - 1)
+    of_gap = 4 * np.maximum(squared, 0) * gaps.towards**2
+    towards = np.sqrt((gaps.share**2 * (of_gap + of_chance)).sum(axis=1))
+    lower = np.sqrt(np.maximum(error - towards, 0))
+    return lower, np.sqrt(np.clip(_upper_square(gaps, half) + gaps.hidden, 0, 1))
+
+
+def _upper_square(gaps: _Gaps, half: NDArray) -> NDArray:
+    """Upper end of the squared error, from the root of the plain one.
+
+    Around a squared error that is too small by chance the normal interval is too narrow, for its
+    variance is too small as well. The root has the variance `sum w^2 D^2 s^2 / n` over the error
+    whatever the gaps are. What chance adds to the plain error counts less the fewer bins there are.
+    """
+    plain = (gaps.share * gaps.mean**2).sum(axis=1)
+    importance = gaps.share * (gaps.mean**2 + (half / gaps.z) ** 2)
+    total = importance.sum(axis=1, keepdims=True)
+    importance = np.divide(importance, total, out=np.zeros_like(importance), where=total > 0)
+    away = np.sqrt((importance * gaps.share * gaps.away**2).sum(axis=1))
+    added = (gaps.share * gaps.bias).sum(axis=1)
+    kept = (importance * gaps.share * gaps.bias).sum(axis=1)
+    return np.maximum((np.sqrt(plain) + away) ** 2 - added + kept, away**2)

@@ -31,7 +31,7 @@ def reliability_curve(
     strategy: str = "uniform",
     confidence_level: float = 0.95,
     n_resamples: int = 1000,
-    random_state: int | RandomState | None = None,
+    random_state: int | RandomState | None = 0,
     sample_weight: ArrayLike | None = None,
     labels: ArrayLike | None = None,
     pos_label: bool | int | float | str | None = None,
@@ -71,15 +71,16 @@ def reliability_curve(
     n_bins : int, default=15
         Number of bins; of strategy "isotonic" the data choose it.
     strategy : {"uniform", "quantile", "isotonic"}, default="uniform"
-        Bins of equal width, of equally many rows, or blocks of the isotonic curve.
+        Bins of equal width, of equally many rows, or blocks of the isotonic curve. Rare events put
+        nearly all rows into the first of the bins of equal width: use one of the latter two.
     confidence_level : float, default=0.95
         Coverage of the intervals and of the band, between 0 and 1.
     n_resamples : int, default=1000
         For strategy "isotonic", how often the events are drawn from the probabilities to find the
         band: at least ``2 / (1 - confidence_level)`` or it is [0, 1]; 0 leaves it out. The bands
         of other strategies need no draws.
-    random_state : int, RandomState instance or None, default=None
-        Seed or generator of these draws.
+    random_state : int, RandomState instance or None, default=0
+        Seed or generator of these draws; None draws another band each time.
     sample_weight : array-like of shape (n_samples,), default=None
         How many rows each row counts for; None is one each.
     labels : array-like of shape (n_classes,), default=None

@@ -103,7 +103,7 @@ class CalibrationReport(Table):
         name, *numbers, note = row
         largest = max(abs(x) for x in numbers if x is not None)
         decimals = int(np.clip(_DIGITS - np.ceil(np.log10(largest or 1)), 0, _DIGITS + 2))
-        shown = ("" if x is None else f"{x:,.{decimals}f}" for x in numbers)
+        shown = ("" if x is None else f"{x:z,.{decimals}f}" for x in numbers)
         return [name, *shown, note]
 
 

@@ -11,7 +11,7 @@ from skcalib._kernels._binning import BinSums
 from skcalib._validation import Predictions
 from skcalib.metrics._binned import bin_events
 from skcalib.metrics._brier import brier_scores
-from skcalib.metrics._calibration_error import error_of, squared_errors
+from skcalib.metrics._calibration_error import error_of, squared_errors, undercounted
 from skcalib.metrics._decomposition import decomposition_of
 from skcalib.metrics._events import Events, events_of, rows_that_count
 from skcalib.metrics._interval import error_intervals
@@ -28,8 +28,8 @@ class ReportRow(NamedTuple):
     ----------
     name : str
         What was measured.
-    value : float
-        Its value.
+    value : float or None
+        Its value; None for a debiased error where weights count no rows.
     lower, upper : float or None
         Ends of its confidence interval; None where it has none.
     note : str
@@ -37,7 +37,7 @@ class ReportRow(NamedTuple):
     """
 
     name: str
-    value: float
+    value: float | None
     lower: float | None
     upper: float | None
     note: str
@@ -96,8 +96,10 @@ def _error_by_chance(sums: BinSums) -> float:
     weight, p = sums.weight[0], np.zeros(sums.weight.shape[1])
     np.divide(sums.proba[0], weight, out=p, where=weight > 0)
     variance = np.clip(p * (1 - p), 0, None)
+    of_one = 2 * variance
     normal = np.sqrt(2 / np.pi * variance / np.maximum(weight, 1))
-    return float(np.average(np.minimum(normal, 2 * variance), weights=weight))
+    distance = np.where(weight > 1, np.minimum(normal, of_one), of_one)
+    return float(np.average(distance, weights=weight))
 
 
 def decomposition_rows(checked: Predictions) -> list[ReportRow]:
@@ -141,6 +143,7 @@ def class_rows(checked: Predictions, n_bins: int, level: float) -> list[ReportRo
     ]
 
 
+@np.errstate(under="ignore")
 def _rates(events: Events) -> tuple[NDArray, NDArray]:
     """Mean probability and frequency of each column's event, (C,)."""
     weight = np.ones(len(events.proba)) if events.weight is None else events.weight
@@ -175,9 +178,12 @@ def _rows_of(events: Events, rows: NDArray) -> Events:
 
 
 def _debiased(events: Events, n_bins: int, level: float) -> tuple[NDArray, NDArray]:
-    """Debiased squared errors (C,), and intervals (C, 2) that cover all errors at once."""
+    """Debiased squared errors (C,), and intervals (C, 2) that cover all of them at once.
+
+    Errors are NaN where weights count no rows.
+    """
     sums, _ = bin_events(events, n_bins, "quantile", squared_error=True)
-    squared = squared_errors(sums, debias=True)
+    squared = np.where(undercounted(sums), np.nan, squared_errors(sums, debias=True))
     return squared, error_intervals(sums, 2, _bonferroni(level, len(squared)))
 
 
@@ -189,14 +195,18 @@ def _bonferroni(level: float, n: int) -> float:
 
 def _debiased_row(name: str, squared: float, ends: NDArray, note: str) -> ReportRow:
     lower, upper = ends.tolist()
-    return ReportRow(name, float(max(squared, 0)) ** 0.5, lower, upper, note)
+    value = None if np.isnan(squared) else float(max(squared, 0)) ** 0.5
+    return ReportRow(name, value, lower, upper, note)
 
 
 def worst_row(name: str, rows: list[ReportRow]) -> ReportRow:
-    """The row whose interval starts highest, among equals the one of the largest error."""
-    worst = max(rows, key=_lower_end_and_value)
+    """The row whose interval starts highest, among equals the one that is or may be farthest off.
+
+    The upper end decides where all estimates are 0: the order of classes must not.
+    """
+    worst = max(rows, key=_ends_and_value)
     return worst._replace(name=name, note=f"{worst.name}: {worst.note}")
 
 
-def _lower_end_and_value(row: ReportRow) -> tuple[Any, float]:
-    return row.lower, row.value
+def _ends_and_value(row: ReportRow) -> tuple[Any, float, Any]:
+    return row.lower, row.value or 0.0, row.upper

@@ -62,7 +62,7 @@ class RiskBands(Table):
     @property
     def mean_proba(self) -> NDArray:
         """Mean predicted probability in each band, (n_filled,)."""
-        return self.expected / self.weight
+        return np.clip(self.expected / self.weight, 0, 1)
 
     @property
     def frequency(self) -> NDArray:

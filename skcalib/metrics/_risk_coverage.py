@@ -22,7 +22,7 @@ from skcalib.metrics._consistency import effective_rows
 _RISK_CONSTRAINTS = {"risk": [Interval(Real, 0, 1, closed="both")]}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RiskCoverageCurve:
     """What is left wrong when only rows of enough confidence are answered, at every threshold.
 
@@ -50,6 +50,10 @@ class RiskCoverageCurve:
     generalized_risk: NDArray
     threshold: NDArray
     n_effective: NDArray
+
+    def __repr__(self) -> str:
+        areas = f"error={self.error:.4g}, aurc={self.aurc:.4g}"
+        return f"{type(self).__name__}(n_thresholds={len(self.threshold)}, {areas})"
 
     @property
     def error(self) -> float:
@@ -179,6 +183,8 @@ def risk_coverage_curve(
     (array([0.9, 0.8, 0.6]), array([0.25, 0.75, 1.  ]))
     >>> curve.risk, curve.generalized_risk
     (array([0.        , 0.33333333, 0.25      ]), array([0.  , 0.25, 0.25]))
+    >>> curve
+    RiskCoverageCurve(n_thresholds=3, error=0.25, aurc=0.2292)
     >>> curve.coverage_at_risk(0.3), curve.threshold_at_risk(0.3)
     (1.0, 0.6)
     """

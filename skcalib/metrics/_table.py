@@ -53,9 +53,8 @@ class Table(ABC):
     def __str__(self) -> str:
         lines = [self.columns, *map(self._cells, self.records)]
         padded = []
-        for place, cells in enumerate(zip(*lines, strict=True)):
+        for cells, words in zip(zip(*lines, strict=True), self._hold_words(), strict=True):
             width = max(len(cell) for cell in cells)
-            words = any(isinstance(row[place], str) for row in self.records)
             padded.append([cell.ljust(width) if words else cell.rjust(width) for cell in cells])
         text = [self.title, *("  ".join(line).rstrip() for line in zip(*padded, strict=True))]
         return "\n".join([*text, self.footnote] if self.footnote else text)
@@ -65,17 +64,24 @@ class Table(ABC):
     def _repr_html_(self) -> str:
         table = ElementTree.Element("table")
         ElementTree.SubElement(table, "caption").text = self.title
-        n_columns = len(self.columns)
+        words = self._hold_words()
         head = ElementTree.SubElement(table, "thead")
-        _add_row(head, ["th"] * n_columns, self.columns, [False] * n_columns)
+        _add_row(head, ["th"] * len(words), self.columns, words)
         body = ElementTree.SubElement(table, "tbody")
         for row in self.records:
-            words = [isinstance(value, str) for value in row]
             _add_row(body, ["th", *["td"] * (len(row) - 1)], self._cells(row), words)
         if self.footnote:
             _add_row(ElementTree.SubElement(table, "tfoot"), ["td"], [self.footnote], [True])
-            table[-1][0][0].set("colspan", str(len(self.columns)))
+            table[-1][0][0].set("colspan", str(len(words)))
         return ElementTree.tostring(table, encoding="unicode", method="html")
+
+    def _hold_words(self) -> list[bool]:
+        """Whether each column holds words, which begin at its left."""
+        records = self.records
+        return [
+            any(isinstance(row[place], str) for row in records)
+            for place in range(len(self.columns))
+        ]
 
     def _cells(self, row: tuple[Any, ...]) -> list[str]:
         """The values of one row as they are shown."""

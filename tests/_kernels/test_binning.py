@@ -199,3 +199,20 @@ def test_squared_errors_leave_inputs_as_they_are():
     bin_sums(p, event, weight, uniform_edges(3), squared_error=True)
     for array, copy in zip((p, event, weight), copies, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("n_bins", [3, 6, 7, 9, 12, 14, 49, 100])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_share_of_votes_lies_on_the_edge_it_names(n_bins, dtype):
+    # k votes of B: linspace(0, 1, 7)[5] is one rounding below 5 / 6.
+    votes = (np.arange(1, n_bins + 1) / n_bins).astype(dtype)
+    assert index_of(votes, uniform_edges(n_bins)) == list(range(n_bins))
+
+
+def test_equal_weights_of_any_size_cut_as_no_weights():
+    p = (np.arange(15) + 0.5) / 15
+    for weight in (0.1, 0.3, 1.0, 7.0, 1e-9):
+        for n_bins in (2, 5, 7, 15):
+            np.testing.assert_array_equal(
+                quantile_edges(p, np.full(15, weight), n_bins), quantile_edges(p, None, n_bins)
+            )

@@ -73,7 +73,8 @@ def test_a_model_stands_at_its_miscalibration_and_discrimination():
 
 def test_a_model_without_a_name_is_labelled_by_its_score():
     display = DecompositionDisplay.from_predictions(Y, P)
-    assert [label.get_text() for label in labels_of(display.ax_)] == ["0.1500"]
+    assert [label.get_text() for label in labels_of(display.ax_)] == ["Brier score 0.1500"]
+    assert "parentheses" not in display.ax_.get_xlabel()
 
 
 def assert_lines_are_of_the_score_written_at_their_end(ax, uncertainty):
@@ -184,37 +185,126 @@ def test_long_names_are_broken_into_lines():
 
 
 @pytest.mark.parametrize(
-    ("options", "x_label", "y_label"),
+    ("options", "split", "equal", "uncertainty"),
     [
-        (
-            {},
-            "Brier score of each class (dashed lines and brackets),\n"
-            "by isotonic recalibration (CORP)",
-            "Brier score 0.2500",
-        ),
+        ({}, "Brier score, by isotonic recalibration (CORP)", "Brier score", "0.2500"),
         (
             {"score": "log_loss", "kind": "positive", "method": "murphy"},
-            "Log loss of positive class (dashed lines and brackets),\n"
-            "by bins; lines leave out within-bin terms",
-            "Log loss 0.6931",
+            "Log loss of the positive class, by bins; lines leave out within-bin terms",
+            "log loss",
+            "0.6931",
         ),
         (
             {"method": "calibrator", "cv": 2},
-            "Brier score (dashed lines and brackets),\nby recalibration of held-out rows",
-            "Brier score 0.2500",
+            "Brier score, by recalibration of held-out rows",
+            "Brier score",
+            "0.2500",
         ),
         (
             {"kind": "confidence"},
-            "Brier score of confidence (dashed lines and brackets),\n"
-            "by isotonic recalibration (CORP)",
-            "Brier score 0.1875",
+            "Brier score of the confidence, by isotonic recalibration (CORP)",
+            "Brier score",
+            "0.1875",
         ),
     ],
 )
-def test_the_axes_say_what_was_split_and_how(options, x_label, y_label):
-    ax = DecompositionDisplay.from_predictions(Y, P, **options).ax_
-    assert ax.get_xlabel() == f"Miscalibration (smaller is better)\n{x_label}"
-    assert ax.get_ylabel() == f"Discrimination (greater is better)\nUncertainty: {y_label}"
+def test_the_axes_say_what_was_split_and_how(options, split, equal, uncertainty):
+    ax = DecompositionDisplay.from_predictions(Y, P, name="one", **options).ax_
+    assert ax.get_ylabel() == "Discrimination (greater is better)"
+    first, *middle, dashed, last = ax.get_xlabel().split("\n")
+    assert first == "Miscalibration (smaller is better)"
+    assert " ".join(middle) == split
+    assert dashed == f"dashed: equal {equal}; the score in parentheses"
+    assert last == f"uncertainty (score of the base rate): {uncertainty}"
+
+
+@pytest.mark.parametrize(
+    ("score", "of_two", "of_three", "of_any"),
+    [
+        (
+            "brier",
+            "Brier score, by",
+            "Brier score, summed over classes, by",
+            "Brier score (of more than two classes, summed over classes), by",
+        ),
+        (
+            "log_loss",
+            "Log loss, by",
+            "Log loss, summed over classes, each against the rest, by",
+            "Log loss (of more than two classes, summed over classes, each against the rest), by",
+        ),
+    ],
+)
+def test_the_score_of_more_than_two_classes_is_said_to_be_a_sum(score, of_two, of_three, of_any):
+    def words(ax):
+        return " ".join(ax.get_xlabel().split("\n")[1:])
+
+    draw = DecompositionDisplay.from_predictions
+    three = np.column_stack([P, np.full(4, 0.1), 0.9 - np.array(P)])
+    assert words(draw(Y, P, score=score).ax_).startswith(of_two)
+    display = draw(Y, three, labels=[0, 1, 2], score=score)
+    assert words(display.ax_).startswith(of_three)
+    assert words(DecompositionDisplay(display.decompositions).plot().ax_).startswith(of_any)
+
+
+def test_a_single_model_has_room_around_it():
+    (point,) = DecompositionDisplay.from_predictions(Y, P).points_
+    across, up = point.axes.transAxes.inverted().transform(
+        point.axes.transData.transform(point.get_xydata()[0])
+    )
+    assert 0.5 < across < 0.7
+    assert 0.5 < up < 0.7
+
+
+@pytest.mark.parametrize(
+    ("miscalibrations", "from_zero"),
+    [([0.1, 0.14], True), ([0.1, 0.13], False), ([0, 0.1], True), ([-0.01, 0.1], False)],
+)
+def test_miscalibrations_start_at_0_unless_all_are_far_off(miscalibrations, from_zero):
+    # .1 is less than three quarters of .14, and more than three quarters of .13.
+    parts = {
+        str(value): ScoreDecomposition(0.3 + value, value, 0.1, 0.4) for value in miscalibrations
+    }
+    left, right = DecompositionDisplay(parts).plot().ax_.get_xlim()
+    assert (-0.05 * right < left <= 0) == from_zero
+
+
+def test_no_line_is_of_a_score_below_0():
+    parts = ScoreDecomposition(0.02, 0.01, 0.24, 0.25)
+    ax = DecompositionDisplay(parts).plot().ax_
+    assert ax.get_ylim()[1] > 0.25
+    assert min(float(text.get_text()) for text in isolines(ax)[1]) >= 0
+
+
+def test_points_in_one_place_are_drawn_one_around_the_other():
+    values = {"one": 0.1, "two": 0.1, "three": 0.1002, "far": 0.2}
+    parts = {
+        name: ScoreDecomposition(0.3 + value, value, 0.1, 0.4) for name, value in values.items()
+    }
+    display = DecompositionDisplay(parts).plot()
+    one, two, three, far = display.points_
+    sizes = [point.get_markersize() for point in display.points_]
+    assert sizes[0] + 4 < sizes[1] < sizes[2] - 4
+    assert sizes[3] == sizes[0]
+    for point in (two, three):
+        assert point.get_markerfacecolor() == "none"
+        assert point.get_markeredgecolor() == point.get_color()
+    for point in (one, far):
+        assert point.get_markerfacecolor() == point.get_color()
+    frames = {
+        label.get_text().split()[0]: label.get_bbox_patch().get_linewidth()
+        for label in labels_of(display.ax_)
+    }
+    assert frames == {"one": 1, "two": 1, "three": 1, "far": 0}
+
+
+def test_points_that_a_wider_view_brings_together_are_nested_then():
+    first, second = (ScoreDecomposition(0.3 + v, v, 0.1, 0.4) for v in (0.001, 0.0011))
+    display = DecompositionDisplay({"one": first, "two": second}).plot()
+    assert len({point.get_markersize() for point in display.points_}) == 1
+    far = ScoreDecomposition(1.3, 1.0, 0.1, 0.4)
+    DecompositionDisplay(far, name="far").plot(ax=display.ax_)
+    assert len({point.get_markersize() for point in display.points_}) == 2
 
 
 def test_estimators_are_drawn_as_their_predictions_are(fitted):

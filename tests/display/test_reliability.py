@@ -40,6 +40,10 @@ def legend_texts(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
+# Four rows are few: the last entry of each legend.
+FEW = "Fewer than 10 rows"
+
+
 def test_points_are_the_bins_of_the_curve():
     display = ReliabilityDisplay.from_predictions(Y, P, kind="positive", n_bins=2)
     x, y = display.line_.get_data()
@@ -63,7 +67,7 @@ def test_intervals_are_those_of_the_curve():
 
 def test_counts_stand_under_their_points():
     display = ReliabilityDisplay.from_predictions(Y, P, kind="positive", n_bins=2)
-    (bars,) = display.counts_ax_.collections
+    bars = display.counts_ax_.collections[0]
     # Two rows in either bin.
     np.testing.assert_allclose(bars.get_segments(), [[[0.3, 0], [0.3, 2]], [[0.8, 0], [0.8, 2]]])
     assert [tick.get_text() for tick in display.counts_ax_.get_yticklabels()] == ["0", "2"]
@@ -103,21 +107,21 @@ def test_the_error_in_the_legend_is_that_of_the_bins_drawn(fitted, strategy):
 
 def test_a_curve_without_a_name_is_shown_by_its_error():
     display = ReliabilityDisplay.from_predictions(Y, P, kind="positive", n_bins=2)
-    assert legend_texts(display.ax_) == ["Perfectly calibrated", "ECE 0.200"]
+    assert legend_texts(display.ax_) == ["Perfectly calibrated", "ECE 0.200", FEW]
 
 
 @pytest.mark.parametrize(
     ("options", "x_label", "y_label"),
     [
-        ({}, "Mean confidence\n15 bins (a, b] of equal width", "Share of correct predictions"),
+        ({}, "Mean confidence, 15 bins (a, b] of equal width", "Share of correct predictions"),
         (
             {"kind": "positive", "strategy": "quantile", "n_bins": 2},
-            "Mean predicted probability of 1\n2 bins (a, b] of equally many rows",
+            "Mean probability of 1, 2 bins (a, b] of equally many rows",
             "Frequency of 1",
         ),
         (
             {"kind": "class"},
-            "Mean predicted probability\n15 bins (a, b] of equal width",
+            "Mean predicted probability, 15 bins (a, b] of equal width",
             "Frequency of the class",
         ),
     ],
@@ -151,7 +155,9 @@ def test_classes_may_be_chosen(fitted):
 
 def test_the_legend_of_many_curves_stands_beside_the_axes():
     proba = np.random.default_rng(0).dirichlet(np.ones(6), 100)
-    display = ReliabilityDisplay.from_predictions(np.arange(100) % 6, proba, kind="class")
+    display = ReliabilityDisplay.from_predictions(
+        np.arange(100) % 6, proba, kind="class", subplots=False
+    )
     display.figure_.canvas.draw()
     legend = display.ax_.get_legend().get_window_extent()
     assert legend.x0 > display.ax_.get_window_extent().x1
@@ -221,7 +227,7 @@ def test_models_share_axes_a_diagonal_and_a_panel():
     first = ReliabilityDisplay.from_predictions(Y, P, name="one")
     second = ReliabilityDisplay.from_predictions(Y * 2, P * 2, name="two", ax=first.ax_)
     assert second.counts_ax_ is first.counts_ax_
-    assert [text.split()[0] for text in legend_texts(first.ax_)] == ["Perfectly", "one", "two"]
+    assert [text.split()[0] for text in legend_texts(first.ax_)[:-1]] == ["Perfectly", "one", "two"]
     assert first.line_.get_color() != second.line_.get_color()
     assert first.line_.get_marker() != second.line_.get_marker()
     # The tallest of either model: 2 of 8 rows in each bin.
@@ -262,6 +268,19 @@ def test_a_display_keeps_what_it_was_given_and_pickles():
         ((Y, P), {"kind": "class", "class_labels": []}, ValueError, "at least one class"),
         ((Y, P), {"kind": "class", "class_labels": [7]}, ValueError, "class_label=7 is not among"),
         ((Y, P), {"colour": "black"}, AttributeError, "colour"),
+        (
+            (Y, P),
+            {"kind": "class", "class_label": 1},
+            TypeError,
+            r"takes no class_label: pass kind='class' and class_labels=\[1\]",
+        ),
+        (
+            (Y, {"one": P, "two": P}),
+            {},
+            TypeError,
+            r"y_proba must be of one model, got a dict of 2\. Draw each model into the same ax: "
+            r"for each, ReliabilityDisplay\.from_predictions\(y, proba, name=name, ax=ax\)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_before_there_is_a_figure(arguments, options, error, message):
@@ -274,3 +293,43 @@ def test_an_estimator_without_probabilities_is_refused_before_there_is_a_figure(
     with pytest.raises(TypeError, match="predict_proba"):
         ReliabilityDisplay.from_estimator(StandardScaler().fit([[0.0], [1.0]]), [[0.5]], [0])
     assert plt.get_fignums() == []
+
+
+def test_a_dict_of_estimators_is_refused_with_the_way_out(fitted):
+    model, X, y = fitted
+    message = (
+        r"estimator must be of one model, got a dict of 1\. .*from_estimator\(model, X, y, name="
+    )
+    with pytest.raises(TypeError, match=message):
+        ReliabilityDisplay.from_estimator({"net": model}, X, y)
+    assert plt.get_fignums() == []
+
+
+def test_curves_at_hand_take_no_class_label():
+    with pytest.raises(TypeError, match="takes no class_label"):
+        ReliabilityDisplay([reliability_curve(Y, P)]).plot(class_label=1)
+
+
+@pytest.mark.parametrize("label", ["malignant", np.str_("malignant")])
+def test_a_string_is_one_class(label):
+    y = np.array(["benign", "malignant"])[Y]
+    options = {"pos_label": "malignant", "kind": "class", "class_labels": label}
+    display = ReliabilityDisplay.from_predictions(y, P, **options)
+    assert [curve.class_label for curve in display.curves] == ["malignant"]
+
+
+def test_a_number_is_one_class():
+    display = ReliabilityDisplay.from_predictions(Y, P, kind="class", class_labels=0)
+    assert [curve.class_label for curve in display.curves] == [0]
+
+
+def test_a_class_keeps_its_capitals_on_the_axes():
+    y = np.array(["benign", "Malignant"])[Y]
+    ax = ReliabilityDisplay.from_predictions(
+        y, P, kind="positive", pos_label="Malignant", strategy="isotonic"
+    ).ax_
+    assert ax.get_xlabel() == "Predicted probability of Malignant"
+
+
+def test_short_names_of_line_properties_will_do():
+    assert ReliabilityDisplay.from_predictions(Y, P, c="black").line_.get_color() == "black"

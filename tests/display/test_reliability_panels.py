@@ -68,9 +68,10 @@ def test_an_isotonic_curve_comes_with_its_band_and_its_miscalibration():
             assert (x, end) in shade
     assert error_bars(display.ax_) == []
     # (.1^2 + .8^2 + .3^2 + .4^2 + .2^2 - 6/9) / 5 = .0547
-    assert legend_texts(display.ax_) == ["Perfectly calibrated", "net (MCB 0.055)"]
-    assert display.ax_.get_xlabel() == "Predicted probability of 1\nisotonic recalibration (CORP)"
-    assert display.ax_.get_ylabel() == "Frequency of 1\nshaded: 80 % consistency band"
+    assert legend_texts(display.ax_) == ["Perfectly calibrated", "net (miscalibration 0.055)"]
+    assert display.ax_.get_xlabel() == "Predicted probability of 1"
+    label = "Frequency of 1, isotonic fit (CORP)\nshaded: 80 % band if calibrated"
+    assert display.ax_.get_ylabel() == label
 
 
 def test_a_histogram_of_the_probabilities_stands_under_an_isotonic_curve():
@@ -96,7 +97,7 @@ def test_the_band_of_a_bin_is_a_box_as_wide_as_the_bin():
         np.testing.assert_allclose([box[:, 0].min(), box[:, 0].max()], edges)
         np.testing.assert_allclose([box[:, 1].min(), box[:, 1].max()], [lower, upper])
     assert error_bars(display.ax_) == []
-    assert display.ax_.get_ylabel() == "Frequency of 1\nshaded: 95 % consistency band"
+    assert display.ax_.get_ylabel() == "Frequency of 1\nshaded: 95 % band if calibrated"
 
 
 @pytest.mark.parametrize("strategy", ["uniform", "quantile", "isotonic"])
@@ -104,7 +105,8 @@ def test_what_shows_chance_may_be_left_out(strategy):
     display = draw(strategy=strategy, intervals=False)
     assert shades(display.ax_) == []
     assert error_bars(display.ax_) == []
-    assert display.ax_.get_ylabel() == "Frequency of 1"
+    fit = ", isotonic fit (CORP)" if strategy == "isotonic" else ""
+    assert display.ax_.get_ylabel() == f"Frequency of 1{fit}"
 
 
 def test_wilson_intervals_may_be_asked_for_by_name():
@@ -118,20 +120,31 @@ def test_models_share_axes_with_their_bands_and_their_conventions():
     second = draw(strategy="isotonic", ax=first.ax_)
     assert first.line_.get_color() != second.line_.get_color()
     assert first.line_.get_linestyle() != second.line_.get_linestyle()
-    fills = [fill.get_facecolor() for fill in first.ax_.collections]
-    colors = {tuple(color[0][:3]) for color in fills if len(color)}
-    assert colors == {
-        matplotlib.colors.to_rgb(line.get_color()) for line in (first.line_, second.line_)
-    }
-    assert first.ax_.get_xlabel().split("\n")[1:] == [
-        "4 bins (a, b] of equal width",
-        "isotonic recalibration (CORP)",
-    ]
-    third = draw(n_bins=4, ax=first.ax_)
-    assert third.ax_.get_ylabel().split("\n")[1:] == [
-        "shaded: 95 % consistency band",
-        "95 % Wilson intervals",
-    ]
+    assert first.ax_.get_xlabel() == "Mean probability of 1, 4 bins (a, b] of equal width"
+    assert first.ax_.get_ylabel() == (
+        "Frequency of 1, in bins or isotonic fit (CORP)\nshaded, outlined: 95 % bands if calibrated"
+    )
+    draw(n_bins=5, ax=first.ax_)
+    assert first.ax_.get_xlabel().endswith(
+        "4 bins (a, b] of equal width; 5 bins (a, b] of equal width"
+    )
+    assert first.ax_.get_ylabel().endswith("95 % bands if calibrated; 95 % Wilson intervals")
+
+
+@pytest.mark.parametrize("options", [{"strategy": "isotonic"}, {"intervals": "consistency"}])
+def test_only_the_first_band_is_filled(options):
+    rgb = matplotlib.colors.to_rgb
+    lines = [draw(**options, ax=ax).line_ for ax in [plt.subplots()[1]] * 3]
+    bands = lines[0].axes.collections
+    filled = [rgb(band.get_facecolor()[0]) for band in bands if len(band.get_facecolor())]
+    outlined = [rgb(band.get_edgecolor()[0]) for band in bands if len(band.get_facecolor()) == 0]
+    assert filled == [rgb(lines[0].get_color())]
+    assert outlined == [rgb(line.get_color()) for line in lines]
+
+
+def test_a_band_is_the_same_from_run_to_run():
+    one, two = (ReliabilityDisplay.from_predictions(Y, P, strategy="isotonic") for _ in range(2))
+    np.testing.assert_array_equal(one.curves[0].band_upper, two.curves[0].band_upper)
 
 
 def test_a_curve_without_resamples_has_no_band_to_draw():
@@ -165,18 +178,6 @@ def test_one_chance_event_in_a_small_block_does_not_decide_the_axes():
     assert display.ax_.get_xticks()[-1] == 0.05
 
 
-def test_the_legend_keeps_away_from_curves():
-    below = draw([0] * 9 + [1], [0.9] * 5 + [0.7] * 5, n_bins=5).ax_
-    above = draw([1] * 9 + [0], [0.1] * 5 + [0.3] * 5, n_bins=5).ax_
-    for ax, at_top in ((below, True), (above, False)):
-        ax.figure.canvas.draw()
-        legend = ax.get_legend().get_window_extent()
-        points = ax.transData.transform(ax.lines[-1].get_xydata())
-        assert not any(legend.contains(*point) for point in points)
-        assert (legend.y0 > ax.transData.transform((0, 0.5))[1]) == at_top
-        assert legend.y0 > ax.child_axes[0].get_window_extent().y1
-
-
 def test_each_class_may_have_a_panel():
     y, proba = classes(3)
     names = np.array(["ant", "bee", "cat"])
@@ -188,8 +189,11 @@ def test_each_class_may_have_a_panel():
         curve = reliability_curve(names[y], proba, kind="class", class_label=name, n_bins=5)
         np.testing.assert_array_equal(line.get_data(), [curve.mean_proba, curve.frequency])
         assert line in ax.lines
-        title = f"{name}\n{(y == k).sum()} of 400 rows, ECE {curve.calibration_error:.3f}"
-        assert ax.get_title() == title
+        assert ax.get_title().replace(", ECE", "\nECE").split("\n") == [
+            name,
+            f"true in {(y == k).sum()} of 400 rows",
+            f"ECE {curve.calibration_error:.3f}",
+        ]
     assert display.left_out_ == []
 
 
@@ -204,7 +208,11 @@ def test_each_group_has_a_panel():
         rows = (group == name).sum()
         assert ax.get_title() == f"{name}\n{rows} rows, ECE {curve.calibration_error:.3f}"
     (legend,) = display.figure_.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["Perfectly calibrated", "net"]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "Perfectly calibrated",
+        "net",
+        "Fewer than 10 rows",
+    ]
 
 
 def test_classes_of_groups_share_the_panel_of_the_group():
@@ -214,7 +222,8 @@ def test_classes_of_groups_share_the_panel_of_the_group():
     assert len(display.line_) == 4
     assert display.axes_[0].get_title() == "0\n200 rows"
     (legend,) = display.figure_.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["Perfectly calibrated", "0", "2"]
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts == ["Perfectly calibrated", "0", "2", "Fewer than 10 rows"]
 
 
 def test_a_group_that_lacks_a_class_or_weighs_nothing_is_no_trouble():
@@ -255,12 +264,65 @@ def test_of_many_classes_the_most_frequent_are_drawn():
     assert sorted(drawn + display.left_out_) == names.tolist()
     assert min(count[name] for name in drawn) >= count[display.left_out_[0]]
     assert (np.diff([count[name] for name in display.left_out_]) <= 0).all()
-    note = display.figure_._supxlabel.get_text().split("\n")[2:]
+    note = display.figure_._supxlabel.get_text().split("\n")[1:]
     largest = display.left_out_[0]
     text = f"Smallest 28 of 40 left out (max_panels=12): {largest} ({count[largest]}), "
     assert note[0].startswith(text)
     assert len(note) == 2
     assert note[1].endswith(" ...")
+
+
+@pytest.mark.parametrize(("n_classes", "n_panels"), [(5, 1), (6, 6)])
+def test_more_than_five_classes_have_a_panel_each_unless_told_otherwise(n_classes, n_panels):
+    y, proba = classes(n_classes)
+    options = {"kind": "class", "labels": range(n_classes)}
+    assert len(draw(y, proba, **options).axes_) == n_panels
+    assert len(draw(y, proba, **options, subplots=True).axes_) == n_classes
+    assert len(draw(y, proba, **options, subplots=False).axes_) == 1
+    ax = plt.subplots()[1]
+    assert draw(y, proba, **options, ax=ax).axes_.tolist() == [ax]
+    assert len(draw(y, proba, **options, class_labels=[0, 1]).axes_) == 1
+
+
+def test_weights_of_classes_are_named_in_panels():
+    display = draw(sample_weight=[0.5, 1, 2, 0.25, 0.5], kind="class", subplots=True)
+    counts = [ax.get_title().split("\n")[1] for ax in display.axes_]
+    # Labels 0, 1, 0, 0, 1
+    assert counts[0].startswith("true in weight 2.8 of 4.2")
+    assert counts[1].startswith("true in weight 1.5 of 4.2")
+
+
+def test_groups_may_be_asked_for_in_panels():
+    assert len(draw(groups=Y, subplots=True).axes_) == 2
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_groups_follow_the_order_of_their_categories(ordered):
+    pd = pytest.importorskip("pandas")
+    group = ["young", "old", "middle", "old", "young"]
+    order = ["young", "unseen", "middle", "old"]
+    categorical = pd.Categorical(group, categories=order, ordered=ordered)
+    for groups in (categorical, pd.Series(categorical, index=range(7, 12))):
+        display = draw(groups=groups)
+        assert display.groups == ["young", "middle", "old"]
+        assert [curve.weight.sum() for curve in display.curves] == [2, 1, 2]
+        assert [ax.get_title().split("\n")[0] for ax in display.axes_] == display.groups
+    assert draw(groups=group).groups == ["middle", "old", "young"]
+
+
+def test_groups_may_be_intervals():
+    pd = pytest.importorskip("pandas")
+    display = draw(groups=pd.cut([5, 40, 30, 60, 41], [0, 18, 40, 65]))
+    titles = [ax.get_title().split("\n")[0] for ax in display.axes_]
+    assert titles == ["(0, 18]", "(18, 40]", "(40, 65]"]
+
+
+def test_a_row_without_a_category_is_refused():
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="groups contains NaN in row 2: every row needs a group"):
+        draw(groups=pd.Categorical(["a", "b", None, "a", "b"]))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples: 5 and 2"):
+        draw(groups=pd.Categorical(["a", "b"]))
 
 
 @pytest.mark.parametrize("n_panels", [1, 3, 5])
@@ -320,7 +382,7 @@ def test_curves_at_hand_are_drawn_in_panels():
     ("options", "message"),
     [
         ({"subplots": True}, "subplots=True is for kind='class', got kind='positive'"),
-        ({"subplots": True, "groups": Y}, "groups have a panel each: choose one"),
+        ({"subplots": False, "groups": Y}, "groups have a panel each: leave out subplots=False"),
         ({"groups": Y[1:]}, "y_proba and groups have inconsistent numbers of samples: 5 and 4"),
         ({"groups": [0, 1, np.nan, 0, 1]}, "Input groups contains NaN"),
         ({"intervals": "bootstrap"}, "'intervals' parameter of ReliabilityDisplay.plot must be"),

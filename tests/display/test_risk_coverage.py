@@ -39,6 +39,15 @@ def legend_texts(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
+def best_orders(ax):
+    return [line for line in ax.lines if line.get_gid() == "Thin: best possible order"]
+
+
+def marks(ax):
+    """Lines that lead to a threshold chosen by its risk, or say that there is none."""
+    return [line for line in ax.lines if line.get_gid() == "threshold chosen by its risk"]
+
+
 def band(ax):
     """Outline of the only interval drawn, (n_vertices, 2)."""
     (collection,) = ax.collections
@@ -74,13 +83,16 @@ def test_the_area_drawn_is_the_area_in_the_legend(levels):
     y = (rng.random(2000) < p).astype(int)
     display = RiskCoverageDisplay.from_predictions(y, p, name="net")
     assert area(display.line_) == pytest.approx(aurc(y, p), abs=1e-12)
-    assert legend_texts(display.ax_) == ["Best possible order", f"net (AURC {aurc(y, p):.4f})"]
+    assert legend_texts(display.ax_) == [
+        "Thin: best possible order",
+        f"net (AURC {aurc(y, p):.4f})",
+    ]
 
 
 def test_a_curve_without_a_name_is_shown_by_its_area():
     # 0, 1/6 and 1/3, over a third of the rows each
     display = RiskCoverageDisplay.from_predictions(Y, P)
-    assert legend_texts(display.ax_) == ["Best possible order", "AURC 0.1667"]
+    assert legend_texts(display.ax_) == ["Thin: best possible order", "AURC 0.1667"]
 
 
 def test_a_mark_at_the_end_is_the_error_of_all_rows():
@@ -92,7 +104,7 @@ def test_a_mark_at_the_end_is_the_error_of_all_rows():
 
 def test_the_best_order_has_its_errors_last():
     ax = RiskCoverageDisplay.from_predictions(Y, P).ax_
-    (best,) = (line for line in ax.lines if line.get_label() == "Best possible order")
+    (best,) = best_orders(ax)
     x, y = best.get_data()
     # Two thirds of the rows are correct; from there on each further row is an error.
     np.testing.assert_allclose(np.interp([0, 0.3, 2 / 3], x, y), 0, atol=1e-12)
@@ -106,8 +118,112 @@ def test_a_model_that_is_always_right_or_wrong_is_drawn(y, risk):
         display = RiskCoverageDisplay.from_predictions(y, [0.9, 0.8, 0.7], intervals=intervals)
         assert display.line_.get_ydata()[-1] == risk
         assert display.ax_.get_ylim()[1] > risk
-        best = display.ax_.lines[0].get_ydata()
-        np.testing.assert_array_equal(best[1:], risk)
+        (best,) = best_orders(display.ax_)
+        np.testing.assert_array_equal(best.get_ydata()[1:], risk)
+
+
+def test_each_best_order_is_thin_and_in_the_colour_of_its_model():
+    models = {"one": P, "two": [0.5] * 90}
+    display = RiskCoverageDisplay.from_predictions(Y, models)
+    assert len(display.line_) == 2
+    for line, best in zip(display.line_, best_orders(display.ax_), strict=True):
+        assert best.get_color() == line.get_color()
+        assert best.get_linewidth() < line.get_linewidth() / 2
+
+
+def test_the_legend_says_that_a_smaller_area_is_better():
+    legend = RiskCoverageDisplay.from_predictions(Y, P).ax_.get_legend()
+    assert legend.get_title().get_text() == "AURC: area under the curve (lower is better)"
+
+
+@pytest.mark.parametrize(
+    ("max_risk", "corner", "text"),
+    [
+        (0, (1 / 3, 0), "answer where confidence >= 0.9:\n33.3 % of rows, risk 0"),
+        (0.16, (1 / 3, 0), "answer where confidence >= 0.9:\n33.3 % of rows, risk 0"),
+        (1 / 6, (2 / 3, 1 / 6), "answer where confidence >= 0.8:\n66.7 % of rows, risk 0.167"),
+        (0.33, (2 / 3, 1 / 6), "answer where confidence >= 0.8:\n66.7 % of rows, risk 0.167"),
+        (1, (1, 1 / 3), "answer all rows: risk 0.333"),
+    ],
+)
+def test_the_largest_coverage_at_the_risk_allowed_is_marked(max_risk, corner, text):
+    display = RiskCoverageDisplay.from_predictions(Y, P, max_risk=max_risk)
+    (mark,) = marks(display.ax_)
+    coverage, risk = corner
+    expected = [[0, risk], [coverage, risk], [coverage, 0]]
+    np.testing.assert_allclose(mark.get_xydata(), expected, atol=1e-12)
+    assert mark.get_markevery() == [1]
+    assert mark.get_color() == display.line_.get_color()
+    assert legend_texts(display.ax_)[-1] == text
+
+
+def test_a_risk_that_no_threshold_keeps_is_said_to_be_so():
+    y = [0] * 30 + Y
+    p = [0.95] * 30 + P
+    display = RiskCoverageDisplay.from_predictions(y, p, max_risk=0.4)
+    assert legend_texts(display.ax_)[-1] == "no threshold keeps the risk at 0.4"
+    (mark,) = marks(display.ax_)
+    assert len(mark.get_xdata()) == 0
+
+
+def test_a_threshold_is_written_with_the_digits_that_keep_the_same_rows():
+    # .98765 would be .988 in three digits, beyond the rows it is to keep, and .9877 in four; the
+    # next lower is .9876, so that no fewer digits do.
+    y, p = [1] * 40 + [0] * 10, [0.98765] * 40 + [0.9876] * 10
+    display = RiskCoverageDisplay.from_predictions(y, p, max_risk=0.1)
+    text = "answer where confidence >= 0.98765:\n80 % of rows, risk 0"
+    assert legend_texts(display.ax_)[-1] == text
+
+
+def test_nearly_all_rows_are_not_said_to_be_all():
+    y, p = [1] * 9999 + [0], [0.9] * 9999 + [0.8]
+    display = RiskCoverageDisplay.from_predictions(y, p, max_risk=0)
+    assert legend_texts(display.ax_)[-1].split("\n")[1] == "99.99 % of rows, risk 0"
+
+
+def test_a_mark_that_rests_on_few_rows_says_on_how_many():
+    y = np.ones(30, dtype=int)
+    y[5] = 0
+    display = RiskCoverageDisplay.from_predictions(y, np.linspace(0.99, 0.6, 30), max_risk=0)
+    assert legend_texts(display.ax_)[-1].endswith("\n16.7 % of rows (5 rows), risk 0")
+
+
+def test_of_several_models_each_has_its_mark():
+    models = {"one": P, "two": [0.6] * 30 + [0.8] * 30 + [0.9] * 30}
+    display = RiskCoverageDisplay.from_predictions(Y, models, max_risk=0.2, intervals=False)
+    texts = [text.split(":")[0] for text in legend_texts(display.ax_)]
+    assert texts == [
+        "Thin",
+        "one (AURC 0.1667)",
+        "answer where confidence >= 0.8",
+        "two (AURC 0.5000)",
+        "no threshold keeps the risk at 0.2",
+    ]
+    for line, mark in zip(display.line_, marks(display.ax_), strict=True):
+        assert mark.get_color() == line.get_color()
+
+
+def test_one_call_with_a_dict_is_one_call_for_each(fitted):
+    model, X, y = fitted
+    other = LogisticRegression(C=0.001).fit(X, y)
+    together = RiskCoverageDisplay.from_estimator({"net": model, "other": other}, X, y)
+    apart = RiskCoverageDisplay.from_estimator(model, X, y, name="net")
+    second = RiskCoverageDisplay.from_estimator(other, X, y, name="other", ax=apart.ax_)
+    assert list(together.curve) == ["net", "other"]
+    for mine, its in zip(together.line_, (apart.line_, second.line_), strict=True):
+        np.testing.assert_array_equal(mine.get_data(), its.get_data())
+        assert mine.get_color() == its.get_color()
+    assert legend_texts(together.ax_) == legend_texts(apart.ax_)
+    assert together.ax_.get_ylim() == apart.ax_.get_ylim()
+
+
+def test_the_legend_covers_no_curve_and_no_mark():
+    display = RiskCoverageDisplay.from_predictions(Y, {"one": P, "two": P[::-1]}, max_risk=0.2)
+    display.figure_.canvas.draw()
+    box = display.ax_.get_legend().get_window_extent()
+    for line in [*display.line_, *marks(display.ax_)]:
+        path = display.ax_.transData.transform_path(line.get_path())
+        assert not path.intersects_bbox(box, filled=False)
 
 
 def test_intervals_are_wilsons():
@@ -247,7 +363,7 @@ def test_models_share_axes_and_differ_in_colour_line_and_mark():
         ax = display.ax_
         lines.append(display.line_)
     texts = [text.split()[0] for text in legend_texts(ax)]
-    assert texts == ["Best", "one", "two", "three", "four", "five"]
+    assert texts == ["Thin:", "one", "two", "three", "four", "five"]
     assert len({line.get_color() for line in lines}) == 5
     assert len({line.get_marker() for line in lines}) == 5
     assert [line.get_linestyle() for line in lines[:4]] == ["-", "--", "-.", ":"]
@@ -293,7 +409,11 @@ def test_a_display_keeps_what_it_was_given_and_pickles():
         (([0, 1], [0.2, 1.9]), {}, ValueError, "probabilities between 0 and 1"),
         ((Y, P), {"confidence": [1, 2]}, ValueError, r"confidence must have shape \(90,\)"),
         ((Y, P), {"confidence_level": 95}, ValueError, "'confidence_level' parameter of RiskCover"),
+        ((Y, P), {"max_risk": 5}, ValueError, "'max_risk' parameter of RiskCoverageDisplay must"),
         ((Y, P), {"colour": "black"}, AttributeError, "colour"),
+        ((Y, {}), {}, ValueError, "There is no model to draw"),
+        ((Y, {"one": P}), {"name": "two"}, ValueError, "name is for a single model, .* 'two'"),
+        ((Y, {"one": P}), {"confidence": P}, ValueError, "confidence is for a single model, .*ax="),
     ],
 )
 def test_what_does_not_fit_is_refused_before_there_is_a_figure(arguments, options, error, message):

@@ -72,9 +72,9 @@ def test_four_right_of_five_by_hand():
     assert marker == display.line_.get_marker()
     assert legend_texts(display.ax_)[1].split("\n") == [
         # se^2 = 100 / 99 / (16 log(4)^2), with 100 * .16 = 16
-        "best T 2.89 (2.02 to 4.12)",
-        "loss 0.818 as it is, 0.500 at the best T",
+        "best T 2.89 (2.02 to 4.12): loss 0.500",
     ]
+    assert legend_texts(display.ax_)[2] == "model as it is: loss 0.818"
 
 
 def test_the_curve_is_the_log_loss_at_each_temperature():
@@ -133,7 +133,7 @@ def test_rows_without_a_mistake_ask_for_temperature_0():
     assert 0.001 < low < 0.1
     assert 1 < high < 20
     assert display.band_ is None
-    assert legend_texts(display.ax_)[1].startswith("best T 0\nloss 0.")
+    assert legend_texts(display.ax_)[1] == "best T 0"
     losses = display.line_.get_ydata()
     assert np.all(np.diff(losses) > 0)
 
@@ -142,7 +142,7 @@ def test_scores_that_say_the_opposite_ask_for_infinity():
     display = draw(Z.argmin(axis=1), Z)
     assert display.temperature == np.inf
     assert display.band_ is None
-    assert legend_texts(display.ax_)[1].startswith("best T \N{INFINITY}\nloss ")
+    assert legend_texts(display.ax_)[1] == "best T \N{INFINITY}"
     assert display.ax_.get_xlim()[1] < 1000
 
 
@@ -151,7 +151,7 @@ def test_scores_that_are_equal_have_the_loss_of_chance_at_any_temperature():
     np.testing.assert_allclose(display.line_.get_ydata(), np.log(3), rtol=1e-9)
     assert display.temperature == 1
     np.testing.assert_array_equal(display.interval, [0, np.inf])
-    assert legend_texts(display.ax_)[1].startswith("best T 1 (0 to \N{INFINITY})\nloss 1.099")
+    assert legend_texts(display.ax_)[1] == "best T 1 (0 to \N{INFINITY}): loss 1.099"
 
 
 def test_an_end_of_the_interval_outside_the_picture_is_said_to_be_there():
@@ -172,7 +172,7 @@ def test_probabilities_without_smoothing_are_their_logarithms():
     of_proba = draw(Y, softmax(Z, axis=1), response_method="predict_proba", smoothing=0)
     for name in ("temperatures", "losses", "temperature", "interval"):
         np.testing.assert_allclose(getattr(of_proba, name), getattr(of_logits, name), rtol=1e-6)
-    assert "smoothed" not in legend_texts(of_proba.ax_)[1]
+    assert legend_texts(of_proba.ax_) == legend_texts(of_logits.ax_)
 
 
 @pytest.mark.parametrize("smoothing", ["auto", 0.05])
@@ -188,8 +188,38 @@ def test_smoothing_is_that_of_temperature_scaling_and_the_hollow_marker_is_witho
     assert filled_marker(display.line_)[1] == pytest.approx(model.log_loss_after_, rel=1e-6)
     with np.errstate(divide="ignore"):
         as_it_is = mean_log_loss(np.log(proba), Y)
-    assert f"loss {as_it_is:.3f} as it is" in legend_texts(display.ax_)[1]
-    assert f"smoothed by {model.smoothing_:.2g}" in legend_texts(display.ax_)[1]
+    assert legend_texts(display.ax_)[2] == f"model as it is: loss {as_it_is:.3f}"
+    assert hollow_marker(display)[0] == pytest.approx(as_it_is)
+    mixed_in = f"curve: {100 * model.smoothing_:.2g} % of uniform mixed in first"
+    assert legend_texts(display.ax_)[1].split("\n")[1] == mixed_in
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "loss_before", "said"),
+    [
+        # Of the curve from 1 to 3 a hundredth is .02: the model as it is, at 2, may be as far off.
+        (2e-9, 2.0, None),
+        (2e-9, 2.019, None),
+        (2e-9, 2.021, "curve: 2e-09 of uniform mixed in first"),
+        (2e-9, 1.979, "curve: 2e-09 of uniform mixed in first"),
+        (0.002, 2.0, "curve: 0.2 % of uniform mixed in first"),
+        (0.46, 1.5, "curve: 46 % of uniform mixed in first"),
+        (0.0, 2.5, None),
+    ],
+)
+def test_smoothing_is_said_unless_it_is_too_little_to_see(smoothing, loss_before, said):
+    display = TemperatureDisplay(
+        [0.5, 1, 2, 4],
+        [3.0, 2.0, 1.0, 1.5],
+        temperature=2,
+        interval=[1.5, 3],
+        loss_before=loss_before,
+        smoothing=smoothing,
+    ).plot()
+    best, as_it_is = legend_texts(display.ax_)[1:]
+    assert best.split("\n") == ["best T 2 (1.5 to 3): loss 1.000"] + [said] * (said is not None)
+    assert as_it_is == f"model as it is: loss {loss_before:.3f}"
+    assert hollow_marker(display)[0] == loss_before
 
 
 def test_a_model_far_above_its_curve_is_an_arrow():
@@ -201,7 +231,7 @@ def test_a_model_far_above_its_curve_is_an_arrow():
     assert height == display.line_.get_ydata().max()
     # As it is: a quarter -log of the smallest normal float64, a quarter log 2.
     as_it_is = (-np.log(np.finfo(float).tiny) + np.log(2)) / 4
-    assert f"loss {as_it_is:.3f} as it is" in legend_texts(display.ax_)[1]
+    assert legend_texts(display.ax_)[2] == f"model as it is: loss {as_it_is:.3f} (farther up)"
 
 
 def test_scores_that_look_like_probabilities_are_read_as_logits_with_a_warning():
@@ -268,7 +298,54 @@ def test_axes_say_what_they_are_and_in_which_unit():
     assert ax.get_xscale() == "log"
     assert ax.get_xlabel() == "Temperature T (log scale)\nshaded: 95 % interval of the best T"
     assert ax.get_ylabel() == "Mean log loss (nats)"
-    assert legend_texts(ax)[0] == "T = 1: the model as it is"
+    assert legend_texts(ax)[0] == "T = 1"
+    (one,) = (line for line in ax.lines if line.get_label() == "T = 1")
+    np.testing.assert_array_equal(one.get_xdata(), [1, 1])
+
+
+def covered_by_the_legend(ax):
+    """What of bands, curves and markers a legend covers, by points along them in pixels."""
+    ax.figure.canvas.draw()
+    box = ax.get_legend().get_window_extent()
+    found = [band for band in ax.patches if box.overlaps(band.get_window_extent())]
+    for line in ax.lines:
+        if line.get_label() != "T = 1":
+            found += [line] * box.count_contains(ax.transData.transform(line.get_xydata()))
+    return found
+
+
+@pytest.mark.parametrize("temperature", [0.2, 1, 5])
+@pytest.mark.parametrize("n_models", [1, 3])
+def test_the_legend_covers_no_band_no_curve_and_no_marker(temperature, n_models):
+    display = draw(Y, Z / 2 * temperature, name="one")
+    for of_model in range(1, n_models):
+        draw(Y, Z * 4**of_model, name="another", ax=display.ax_)
+    ax = display.ax_
+    assert covered_by_the_legend(ax) == []
+    box, figure = ax.get_legend().get_window_extent(), display.figure_.bbox
+    assert -1 <= box.x0 < box.x1 <= figure.x1 + 1
+    assert box.y1 <= figure.y1 + 1
+    assert ax.bbox.height > 0.5 * figure.height
+
+
+def test_the_legend_is_in_a_corner_that_is_free():
+    display = TemperatureDisplay(
+        [0.5, 1, 2, 4, 1000], [3, 2, 1, 1.5, 1.5], temperature=2, interval=[1.5, 3]
+    ).plot()
+    assert covered_by_the_legend(display.ax_) == []
+    box, view = display.ax_.get_legend().get_window_extent(), display.ax_.bbox
+    assert view.x0 < box.x0 < box.x1 < view.x1
+    assert view.y0 < box.y0 < box.y1 < view.y1
+
+
+@pytest.mark.parametrize(("layout", "title"), [(None, ""), ("constrained", "my title")])
+def test_where_there_is_no_room_above_the_legend_stays_in_the_axes(layout, title):
+    _, ax = plt.subplots(layout=layout)
+    ax.set_title(title)
+    draw(Y, Z, ax=ax)
+    ax.figure.canvas.draw()
+    box = ax.get_legend().get_window_extent()
+    assert ax.bbox.y0 < box.y0 < box.y1 < ax.bbox.y1
 
 
 def test_temperatures_are_written_as_plain_numbers():
@@ -285,7 +362,9 @@ def test_models_share_axes_and_each_has_its_own_look():
     first = draw(Y, Z, name="one")
     second = draw(Y, Z / 4, name="two", ax=first.ax_)
     texts = [text.split("\n")[0] for text in legend_texts(first.ax_)]
-    assert texts == ["T = 1: the model as it is", "one", "two"]
+    as_it_is = [text.split(":")[0] for text in texts[2::2]]
+    assert [texts[0], *texts[1::2]] == ["T = 1", "one", "two"]
+    assert as_it_is == ["model as it is", "model as it is"]
     for look in ("get_color", "get_marker", "get_linestyle"):
         assert getattr(first.line_, look)() != getattr(second.line_, look)()
     assert first.band_.get_facecolor() != second.band_.get_facecolor()
@@ -331,9 +410,9 @@ def test_numbers_at_hand_are_drawn_and_drawn_again_under_another_name():
     assert display.plot() is display
     assert legend_texts(display.ax_)[1].split("\n") == [
         "one",
-        "best T 4 (2 to 8)",
-        "loss 1.500 as it is, 2.000 at the best T",
+        "best T 4 (2 to 8): loss 2.000",
     ]
+    assert legend_texts(display.ax_)[2] == "model as it is: loss 1.500"
     np.testing.assert_allclose(filled_marker(display.line_), [4, 2])
     assert hollow_marker(display)[0] == pytest.approx(1.5)
     first = display.ax_

@@ -236,3 +236,30 @@ def test_the_positive_kind_is_for_two_classes():
     message = r"kind='positive' is for two classes, there are 3\. Use kind='class' or"
     with pytest.raises(ValueError, match=message):
         calibration_error(Y3, P3, kind="positive")
+
+
+@pytest.mark.parametrize("total", [1, 2, 10])
+def test_weights_that_count_no_rows_have_no_debiased_error(total):
+    rng = np.random.default_rng(0)
+    p = rng.random(1000) * 0.5
+    y = rng.random(1000) < 2 * p
+    options = {"kind": "positive", "norm": 2, "debias": True, "strategy": "quantile"}
+    with pytest.raises(ValueError, match=rf"sample_weight sums to {total}.* a weight counts rows"):
+        calibration_error(y, p, sample_weight=np.full(1000, total / 1000), **options)
+    assert calibration_error(y, p, sample_weight=np.ones(1000), **options) > 0.2
+
+
+def test_a_bin_of_little_more_than_one_row_is_not_debiased_away():
+    # f (1 - f) / (W - 1) would be 25 for W = 1.01 and f = .5.
+    error = calibration_error(
+        [1, 0, 1, 1],
+        [0.1, 0.1, 0.1, 0.1],
+        kind="positive",
+        norm=2,
+        debias=True,
+        n_bins=1,
+        sample_weight=[0.3, 0.2, 0.3, 0.3],
+    )
+    # Frequency .9 / 1.1, gap of that less .1; the subtraction is at most f (1 - f).
+    f = 9 / 11
+    assert error == pytest.approx(((f - 0.1) ** 2 - f * (1 - f)) ** 0.5)

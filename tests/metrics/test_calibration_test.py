@@ -53,6 +53,29 @@ def test_the_p_value_is_the_share_of_label_sets_with_as_large_a_statistic():
     assert test.p_value == 3 / 6
     assert test.n_resamples == 5
     np.testing.assert_array_equal(test.resampled, [0.1, 0.7, 0.5, 0.9, 0.2])
+    # The mean of the five: 2.4 of 5.
+    assert test.expected == pytest.approx(0.48)
+    assert type(test.expected) is float
+
+
+def test_the_expected_error_of_true_probabilities_is_that_of_all_label_sets():
+    p = np.array([0.15, 0.3, 0.85, 0.6])
+    errors = np.array(
+        [
+            [np.where(y, p, 1 - p).prod(), expected_calibration_error(y, p, kind="positive")]
+            for y in itertools.product([0, 1], repeat=4)
+        ]
+    )
+    exact = errors[:, 0] @ errors[:, 1]
+    deviation = np.sqrt(errors[:, 0] @ (errors[:, 1] - exact) ** 2 / 4000)
+    test = calibration_test([0, 1, 0, 1], p, kind="positive", n_resamples=4000)
+    assert abs(test.expected - exact) < 4 * deviation
+
+
+def test_a_test_is_shown_without_what_was_drawn():
+    statistic = scripted(0.6, 0.1, 0.7, 0.5)
+    test = calibration_test([0, 1], [0.2, 0.7], statistic=statistic, n_resamples=3)
+    assert repr(test) == "CalibrationTest(statistic=0.6, p_value=0.5, n_resamples=3)"
 
 
 def test_what_is_equal_but_for_rounding_counts_as_large():
@@ -233,6 +256,26 @@ def test_equal_random_states_give_equal_tests():
         np.testing.assert_array_equal(again.resampled, first.resampled)
     other = calibration_test(y, proba, n_resamples=20, random_state=4)
     assert (other.resampled != first.resampled).any()
+
+
+def test_a_p_value_is_the_same_every_time_unless_another_state_is_asked_for():
+    y, proba, _ = problem()
+    first, again = (calibration_test(y, proba, n_resamples=20) for _ in range(2))
+    zero = calibration_test(y, proba, n_resamples=20, random_state=0)
+    np.testing.assert_array_equal(again.resampled, first.resampled)
+    np.testing.assert_array_equal(zero.resampled, first.resampled)
+    drawn = [calibration_test(y, proba, n_resamples=20, random_state=None) for _ in range(2)]
+    assert (drawn[0].resampled != drawn[1].resampled).any()
+
+
+def test_a_test_leaves_numpys_global_state_alone():
+    y, proba, _ = problem()
+    before = np.random.get_state()  # noqa: NPY002 - what is looked at, not drawn from
+    calibration_test(y, proba, n_resamples=20)
+    after = np.random.get_state()  # noqa: NPY002
+    assert before[0] == after[0]
+    np.testing.assert_array_equal(before[1], after[1])
+    assert before[2:] == after[2:]
 
 
 def test_float32_gives_what_float64_gives():

@@ -290,3 +290,13 @@ def test_isotonic_bands_cover_calibrated_curves(p, weighted):
     # Three standard errors of a share of 1000 draws, and one of the band's ends: .024.
     assert covered.min() > 0.95 - 0.024
     assert 0.948 < covered.mean() < 0.97
+
+
+def test_the_band_is_the_same_from_run_to_run_unless_asked_otherwise():
+    p = np.linspace(0.05, 0.95, 30)
+    options = {"kind": "positive", "strategy": "isotonic", "n_resamples": 100}
+    curves = [reliability_curve([0, 1] * 15, p, **options) for _ in range(2)]
+    curves.append(reliability_curve([0, 1] * 15, p, random_state=0, **options))
+    for curve in curves[1:]:
+        np.testing.assert_array_equal(curve.band_lower, curves[0].band_lower)
+        np.testing.assert_array_equal(curve.band_upper, curves[0].band_upper)

@@ -63,6 +63,7 @@ def interval_oracle(
     bins = bins_of(p, happened, weight, n_bins, strategy)
     total = sum(w for rows in bins for _, _, w in rows)
     error = bias = below = above = hidden = 0
+    facts = []
     for rows in bins:
         share = float(sum(w for _, _, w in rows) / total)
         if sum(w for _, _, w in rows) <= 1:
@@ -80,10 +81,24 @@ def interval_oracle(
             of_chance = 2 * (max(towards, away) ** 2 / z) ** 2 * float(n / (n - 1))
             slope = 4 * float(max(squared, 0))
             below += share**2 * (slope * towards**2 + of_chance)
-            above += share**2 * (slope * away**2 + of_chance)
-    lower, upper = error - bias - sqrt(below), error + sqrt(above) + hidden
-    lower, upper = max(lower, 0), min(max(upper, 0), 1)
-    return [lower, upper] if norm == 1 else [sqrt(lower), sqrt(upper)]
+            facts.append((share, float(gap), float(variance), max(towards, away), away))
+    lower = max(error - bias - sqrt(below), 0)
+    if norm == 1:
+        return [lower, min(error + sqrt(above) + hidden, 1)]
+    return [sqrt(lower), sqrt(min(upper_square(facts, z) + hidden, 1))]
+
+
+def upper_square(facts, z):
+    """(root of R + z root of v)**2, less what chance adds, plus v; z**2 v at least."""
+    importance = [share * (gap**2 + (half / z) ** 2) for share, gap, _, half, _ in facts]
+    whole = sum(importance) or 1
+    r = away_squared = added = kept = 0
+    for v, (share, gap, variance, _, away) in zip(importance, facts, strict=True):
+        r += share * gap**2
+        away_squared += v / whole * share * away**2
+        added += share * variance
+        kept += v / whole * share * variance
+    return max((sqrt(r) + sqrt(away_squared)) ** 2 - added + kept, away_squared)
 
 
 def norm_quantile(level):
@@ -111,10 +126,10 @@ def test_one_bin_of_norm_2_by_hand():
     of_mean = 0.1875 / 399
     half = 1.959963984540054 * sqrt(4 * (0.15**2 - of_mean) * of_mean)
     half = sqrt(half**2 + 1.959963984540054**2 * 2 * of_mean**2 * 400 / 399)
-    ends = np.sqrt([0.15**2 - of_mean - half, 0.15**2 - of_mean + half])
     found = calibration_error_interval([1] * 300 + [0] * 100, [0.9] * 400)
-    # Wilson's ends, .7053 and .7899, are a little farther below, and nearer above.
-    equal(found, ends, 5e-3)
+    equal(found[0], sqrt(0.15**2 - of_mean - half), 5e-3)
+    # Of one bin the gap is as large as Wilson's lower end, .7053, makes it.
+    equal(found[1], 0.9 - binomtest(300, 400).proportion_ci(method="wilson").low)
     equal(found, interval_oracle([1] * 300 + [0] * 100, [[0.1, 0.9]] * 400))
 
 
@@ -269,6 +284,24 @@ def test_all_rows_right_is_no_proof_of_perfection(norm, strategy, n):
     assert high < 2 * (1 - 0.05 ** (1 / n))
 
 
+def test_all_bins_matched_is_no_proof_of_perfection():
+    # Ten bins of a hundred rows, half of which are right: every gap is 0, and their squares less
+    # their variances, s**2 / n = .25 / 99 each, are below it. What is left is z**2 v, v a tenth.
+    p, y = np.repeat(0.5 + np.arange(10) / 2**30, 100), np.tile([0, 1], 500)
+    found = calibration_error_interval(y, p, kind="positive", n_bins=10)
+    equal(found, [0, 1.959963984540054 * sqrt(0.25 / 99 / 10)])
+    equal(found, interval_oracle(y, np.column_stack([1 - p, p]), "positive", n_bins=10))
+    # The same where frequencies are .1, .3, .5, .7 and .9, by the width of the bins and the number.
+    p = np.repeat([0.1, 0.3, 0.5, 0.7, 0.9], 20)
+    y = np.tile(np.arange(20), 5) < 20 * p
+    for strategy in STRATEGIES:
+        found = calibration_error_interval(y, p, kind="positive", strategy=strategy)
+        equal(found, interval_oracle(y, np.column_stack([1 - p, p]), "positive", strategy=strategy))
+        # Of chance alone a gap of a twentieth would be nothing strange.
+        assert found[0] == 0
+        assert 0.05 < found[1] < 0.2
+
+
 @every_norm
 @every_strategy
 def test_ties_stay_together_and_order_does_not_matter(norm, strategy):
@@ -300,7 +333,7 @@ def test_ends_lie_between_0_and_1_and_ascend(norm, strategy):
                 confidence_level=rng.uniform(0.01, 0.99),
                 sample_weight=weight,
             )
-        assert 0 <= low <= high <= 1
+        assert 0 <= low < high <= 1
 
 
 @every_norm
@@ -345,8 +378,7 @@ def test_the_debiased_error_lies_in_the_interval_of_norm_2(strategy):
         error = calibration_error(y, p, debias=True, **options)
         low, high = calibration_error_interval(y, p, **options)
         assert low <= error + 1e-12
-        # An estimate of 0 may be one of less, with all of the interval at 0.
-        assert error <= high + 1e-12
+        assert error < high
 
 
 @every_norm
@@ -356,9 +388,8 @@ def test_any_level_between_0_and_1_will_do(norm, level):
     with np.errstate(all="raise"):
         low, high = calibration_error_interval(y, proba, norm=norm, confidence_level=level)
     assert 0 <= low <= high <= 1
-    # A level of nothing: the estimate alone, but for the possible bias of norm 1.
-    if level < 0.1 and norm == 2:
-        assert high - low < 1e-12
+    narrow, wide = calibration_error_interval(y, proba, norm=norm, confidence_level=0.5)
+    assert (high - low < wide - narrow) == (level < 0.5)
 
 
 @every_norm
@@ -472,6 +503,29 @@ def test_intervals_of_95_percent_cover_the_true_error(setting, n):
                     y, p, kind="positive", norm=norm, strategy=strategy
                 )
                 misses[norm, strategy] += not low <= errors[norm] <= high
+    assert max(misses.values()) <= MOST_MISSES, misses
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [40, 100, 300, 2000])
+@pytest.mark.parametrize(
+    ("said", "true"), [(0.5, 0.4), (0.5, 0.3), (0.9, 0.8), ([0.9, 1.0], [0.81, 1.0])]
+)
+def test_intervals_of_few_values_cover_too(said, true, n):
+    # Of one bin a gap that chance made small has a small variance too: a normal interval around
+    # the squared error covered 77 to 94 %.
+    said, true = np.atleast_1d(said), np.atleast_1d(true)
+    rng, misses = np.random.default_rng(0), dict.fromkeys(NORMS, 0)
+    for _ in range(SIMULATIONS):
+        value = rng.integers(0, len(said), n)
+        y = rng.random(n) < true[value]
+        share = np.bincount(value, minlength=len(said)) / n
+        for norm in NORMS:
+            error = (share * np.abs(said - true) ** norm).sum() ** (1 / norm)
+            low, high = calibration_error_interval(
+                y, said[value], kind="positive", norm=norm, labels=[False, True]
+            )
+            misses[norm] += not low <= error <= high
     assert max(misses.values()) <= MOST_MISSES, misses
 
 

@@ -61,6 +61,21 @@ def test_the_curve_says_what_it_is_of():
     np.testing.assert_array_equal(curve.edges, [[0, 0.4], [0.4, 0.7], [0.7, 1]])
 
 
+def test_a_curve_is_shown_in_a_line():
+    curve = reliability_curve(Y, P, kind="positive", n_bins=3)
+    # Bins .2 | .4 | .7, .9: (.2 + .6 + 2 * .2) / 4
+    assert repr(curve) == (
+        "ReliabilityCurve(kind='positive', class_label=1, strategy='uniform', n_bins=3, "
+        "n_filled=3, calibration_error=0.3)"
+    )
+    # 0 | 1 0 0 | 1: (.1^2 + .8^2 + .3^2 + .4^2 + .2^2 - 6/9) / 5
+    y, p = [0, 1, 0, 0, 1], [0.1, 0.2, 0.3, 0.4, 0.8]
+    curve = reliability_curve(y, p, kind="positive", strategy="isotonic", n_resamples=0)
+    assert repr(curve).endswith(
+        "strategy='isotonic', n_bins=3, n_filled=3, miscalibration=0.05467)"
+    )
+
+
 def test_a_curve_cannot_be_changed():
     curve = reliability_curve(Y, P)
     with pytest.raises(FrozenInstanceError):

@@ -59,7 +59,7 @@ def test_loans_by_hand():
     np.testing.assert_allclose(bands.mean_proba, [0.01, 0.1], rtol=1e-14)
     np.testing.assert_array_equal(bands.frequency, [0.03, 0.1])
     assert (bands.kind, bands.class_label, bands.confidence_level) == ("positive", 1, 0.95)
-    assert bands.inside.tolist() == [True, True]
+    assert bands.consistent.tolist() == [True, True]
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95])
@@ -74,12 +74,18 @@ def test_the_interval_is_clopper_and_pearsons(level):
         np.testing.assert_allclose([lower, upper], expected, atol=1e-12)
 
 
-def test_a_prediction_beyond_the_interval_is_not_inside():
+def test_a_prediction_beyond_the_interval_is_not_consistent():
     # Of a hundred none happens: up to 1 - .025**(1 / 100) = .036 is possible.
-    assert risk_bands([0] * 100, [0.03] * 100).inside.tolist() == [True]
-    assert risk_bands([0] * 100, [0.04] * 100).inside.tolist() == [False]
-    assert risk_bands([1] * 100, [0.97] * 100).inside.tolist() == [True]
-    assert risk_bands([1] * 100, [0.96] * 100).inside.tolist() == [False]
+    assert risk_bands([0] * 100, [0.03] * 100).consistent.tolist() == [True]
+    assert risk_bands([0] * 100, [0.04] * 100).consistent.tolist() == [False]
+    assert risk_bands([1] * 100, [0.97] * 100).consistent.tolist() == [True]
+    assert risk_bands([1] * 100, [0.96] * 100).consistent.tolist() == [False]
+
+
+@pytest.mark.parametrize("p", [0, 1])
+def test_certainty_that_is_right_is_consistent_whatever_the_weights(p):
+    weight = np.random.default_rng(0).random(1000)
+    assert risk_bands([p] * 1000, [p] * 1000, sample_weight=weight).consistent.tolist() == [True]
 
 
 def test_bands_are_open_on_the_left_and_0_lies_in_the_first():
@@ -132,7 +138,7 @@ def test_bands_of_ones_own():
     ],
 )
 def test_edges_that_do_not_ascend_from_0_to_1_are_refused(edges):
-    with pytest.raises(ValueError, match=r"edges must ascend from 0 to 1, got \["):
+    with pytest.raises(ValueError, match=r"edges must begin at 0, ascend, and end at 1, got \["):
         risk_bands(*LOANS, edges=edges)
 
 
@@ -191,7 +197,7 @@ def test_one_class_of_several():
     bands = risk_bands(names[y], proba, kind="class", class_label="bee")
     equal(bands, risk_bands(y == 1, proba[:, 1]))
     assert bands.class_label == "bee"
-    assert str(bands).startswith("Predicted and observed frequency of: bee\n")
+    assert str(bands).startswith("Risk of bee by band of predicted probability\n")
 
 
 def test_the_positive_class_is_the_one_named():
@@ -208,7 +214,7 @@ def test_the_confidence_is_of_the_prediction():
     y, proba, _ = problem(3)
     bands = risk_bands(y, proba, kind="confidence")
     equal(bands, risk_bands(y == proba.argmax(axis=1), proba.max(axis=1)))
-    assert bands.title == "Predicted and observed frequency of: the prediction is correct"
+    assert bands.title == "Correct predictions by band of confidence"
 
 
 @pytest.mark.parametrize(
@@ -235,18 +241,18 @@ def test_the_table_in_words():
     # 99 % of 20000 rows are no events; thousands are set apart, numbers have four digits.
     y, p = np.r_[np.ones(200, int), np.zeros(19_800, int)], np.full(20_000, 0.013)
     title, head, row = str(risk_bands(y, p)).split("\n")
-    assert title == "Predicted and observed frequency of: 1"
+    assert title == "Risk of 1 by band of predicted probability"
     cells = [cell for cell in re.split(r"\s{2,}", head) if cell]
     assert cells == [
         "band",
         "rows",
         "expected",
         "observed",
-        "predicted",
-        "frequency",
+        "mean risk",
+        "rate",
         "95 % lower",
         "95 % upper",
-        "inside",
+        "consistent",
     ]
     cells = re.split(r"\s{2,}", row)
     assert cells[:6] == ["(0.01, 0.02]", "20,000", "260", "200", "0.013", "0.01"]
@@ -273,7 +279,10 @@ def test_the_frame_is_the_table():
     assert frame.columns.tolist() == bands.columns[1:]
     np.testing.assert_array_equal(frame["observed"], bands.observed)
     np.testing.assert_array_equal(frame["95 % upper"], bands.upper)
-    assert frame["inside"].dtype == bool
+    np.testing.assert_array_equal(frame["mean risk"], bands.mean_proba)
+    np.testing.assert_array_equal(frame["rate"], bands.frequency)
+    np.testing.assert_array_equal(frame["consistent"], bands.consistent)
+    assert frame["consistent"].dtype == bool
 
 
 def test_without_pandas_all_but_the_frame_is_there(monkeypatch):
@@ -302,6 +311,19 @@ def test_html_has_the_cells_of_the_text():
     assert rows == [re.split(r"\s{2,}", line.strip()) for line in str(bands).split("\n")[1:]]
 
 
+def test_words_begin_at_the_left_and_numbers_end_at_the_right():
+    bands = risk_bands(*LOANS)
+    left = '<th style="text-align: left">{}</th>'.format
+    html = bands._repr_html_()
+    for words in ("band", *(record[0] for record in bands.records)):
+        assert left(words) in html
+    assert html.count("text-align") == 3
+    assert all(len(line) == len(str(bands).split("\n")[1]) for line in str(bands).split("\n")[1:])
+    # A note below the table is for reports.
+    assert "tfoot" not in html
+    assert len(str(bands).split("\n")) == 4
+
+
 def test_bands_are_not_to_be_changed_and_compared_by_identity():
     bands = risk_bands(*LOANS)
     assert isinstance(bands, RiskBands)
@@ -325,3 +347,8 @@ def test_extreme_weights_give_numbers_and_no_warnings():
 def test_bands_next_to_1_keep_their_names():
     bands = risk_bands([1, 1], [0.9999999, 1.0], edges=[0, 0.5, 0.9999999, 1])
     assert [record[0] for record in bands.records] == ["(0.5, 0.9999999]", "(0.9999999, 1]"]
+
+
+def test_a_mean_beyond_one_by_rounding_is_one():
+    assert risk_bands(np.ones(20, int), np.full(20, 1 + 2.2e-16)).consistent.all()
+    assert risk_bands(np.zeros(20, int), np.full(20, -1e-17)).consistent.all()

@@ -51,6 +51,12 @@ def equal(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
+def test_a_curve_is_shown_in_a_line():
+    # Three thresholds; a quarter of the rows is wrong; (0 + 1/3 + 1/3 + 1/4) / 4 = .22917.
+    shown = "RiskCoverageCurve(n_thresholds=3, error=0.25, aurc=0.2292)"
+    assert repr(risk_coverage_curve(Y, P)) == shown
+
+
 def test_each_confidence_has_one_point():
     curve = risk_coverage_curve(Y, P)
     np.testing.assert_array_equal(curve.threshold, [0.9, 0.8, 0.6])
