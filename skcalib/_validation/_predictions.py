@@ -66,7 +66,11 @@ def _refuse_reordered_columns(y_proba: Any, classes: NDArray) -> None:
     if not hasattr(y_proba, "columns"):
         return
     names, expected = list(y_proba.columns), classes.tolist()
-    if names != expected and set(names) == set(expected):
+    try:
+        reordered = names != expected and set(names) == set(expected)
+    except TypeError:  # columns that are no names, as those of some tables are
+        return
+    if reordered:
         raise ValueError(
             f"y_proba has the columns {names}, but columns are read in the order of the sorted "
             f"labels. Pass y_proba[{expected}]."

@@ -74,6 +74,12 @@ def rows_that_count(checked: Predictions) -> Predictions:
     )
 
 
+def number_that_counts(checked: Predictions) -> int:
+    """How many rows have a weight above 0."""
+    weight = checked.weight
+    return len(checked.y_index) if weight is None else int(np.count_nonzero(weight))
+
+
 def one_event_of(checked: Predictions, kind: str, class_label: Any) -> Events:
     """The events of one kind where they have one column: of kind "class", of `class_label`."""
     refuse_class_label(kind, class_label)

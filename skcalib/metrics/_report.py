@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcalib._validation import Interval, check_groups, check_options, check_predictions
-from skcalib.metrics._events import rows_that_count
+from skcalib.metrics._events import number_that_counts
 from skcalib.metrics._report_rows import (
     ReportRow,
     class_rows,
@@ -69,6 +69,9 @@ class CalibrationReport(Table):
             if row.name == key:
                 return row
         raise KeyError(f"{key!r} is not among {[row.name for row in self.rows]}.")
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.rows or key in [row.name for row in self.rows]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -207,7 +210,7 @@ def calibration_report(
         rows=rows,
         classes=of_classes,
         groups=of_groups,
-        n_samples=len(rows_that_count(checked).y_index),
+        n_samples=number_that_counts(checked),
         n_classes=len(checked.classes),
         confidence_level=confidence_level,
     )

@@ -13,7 +13,7 @@ from skcalib.metrics._binned import bin_events
 from skcalib.metrics._brier import brier_scores
 from skcalib.metrics._calibration_error import error_of, squared_errors, undercounted
 from skcalib.metrics._decomposition import decomposition_of
-from skcalib.metrics._events import Events, events_of, rows_that_count
+from skcalib.metrics._events import Events, events_of, number_that_counts
 from skcalib.metrics._interval import error_intervals
 from skcalib.metrics._log_loss import log_losses
 from skcalib.metrics._proportion import two_sided_quantile, wilson_interval
@@ -108,7 +108,7 @@ def decomposition_rows(checked: Predictions) -> list[ReportRow]:
         method, how = "corp", "isotonic regression (CORP)"
     else:
         method, how = "calibrator", "one temperature, cross-validated"
-    n_counted = len(rows_that_count(checked).y_index)
+    n_counted = number_that_counts(checked)
     if method == "calibrator" and n_counted < 2:
         return []  # no row is left to recalibrate by
     parts = decomposition_of(
@@ -167,7 +167,8 @@ def group_rows(
         part = _rows_of(events, of_group)
         (squared,), (ends,) = _debiased(part, n_bins, _bonferroni(level, len(present)))
         (confidence,), (accuracy,) = _rates(part)
-        note = f"{len(of_group):,} rows, accuracy {accuracy:.3g}, mean confidence {confidence:.3g}"
+        size = f"{len(of_group):,} {'row' if len(of_group) == 1 else 'rows'}"
+        note = f"{size}, accuracy {accuracy:.3g}, mean confidence {confidence:.3g}"
         rows.append(_debiased_row(str(groups[of_group[0]]), squared, ends, note))
     return rows
 

@@ -475,8 +475,8 @@ def test_a_group_of_one_row_tells_nothing():
     alone = calibration_report([0, 1], [0.9, 0.8], groups=["a", "b"])
     assert alone["worst group"][1:4] == (0, 0, 1)
     assert [row[1:] for row in alone.groups] == [
-        (0, 0, 1, "1 rows, accuracy 0, mean confidence 0.9"),
-        (0, 0, 1, "1 rows, accuracy 1, mean confidence 0.8"),
+        (0, 0, 1, "1 row, accuracy 0, mean confidence 0.9"),
+        (0, 0, 1, "1 row, accuracy 1, mean confidence 0.8"),
     ]
 
 
@@ -812,3 +812,21 @@ def test_intervals_of_worst_class_and_group_cover_in_spite_of_the_choice():
             misses[name] += report[name].lower > 0
     # Of 200 with a chance of .1 each, more than 33 come once in a thousand times.
     assert max(misses.values()) <= 33, misses
+
+
+def test_weights_that_count_no_rows_leave_debiased_errors_out():
+    rng = np.random.default_rng(0)
+    p = rng.random(1000) * 0.5
+    y = rng.random(1000) < 2 * p
+    report = calibration_report(y, p, sample_weight=np.full(1000, 1 / 1000))
+    for name in ("L2 calibration error", "positive class"):
+        assert report[name][1:4] == (None, 0, 1)
+    assert report["ECE"].value > 0.2
+    assert "None" not in str(report)
+
+
+def test_names_are_in_the_report():
+    report = calibration_report([0, 1], [0.2, 0.7])
+    assert "ECE" in report
+    assert report.rows[0] in report
+    assert "ece" not in report
