@@ -14,6 +14,7 @@ from skcalib._validation._labels import (
     check_column_classes,
     check_groups,
     check_labels,
+    check_named_groups,
     column_of,
     encode,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "check_groups",
     "check_labels",
     "check_log_probabilities",
+    "check_named_groups",
     "check_numeric",
     "check_options",
     "check_parameters",

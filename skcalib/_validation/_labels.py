@@ -77,6 +77,22 @@ def check_groups(groups: ArrayLike | None, n_rows: int) -> NDArray | None:
     return codes
 
 
+def check_named_groups(groups: Any) -> tuple[list[Any], NDArray]:
+    """The groups in order, and which of them each row is of (n,).
+
+    Categories of pandas have an order of their own, and may be anything, such as intervals; other
+    groups are sorted.
+    """
+    if getattr(getattr(groups, "dtype", None), "name", None) != "category":
+        names, group_of_row = np.unique(check_labels(groups, "groups"), return_inverse=True)
+        return names.tolist(), group_of_row
+    group_of_row = np.asarray(getattr(groups, "cat", groups).codes)
+    if (group_of_row < 0).any():
+        row = int(np.flatnonzero(group_of_row < 0)[0])
+        raise ValueError(f"Input groups contains NaN in row {row}: every row needs a group.")
+    return groups.dtype.categories.tolist(), group_of_row
+
+
 def _codes_of_objects(labels: NDArray) -> NDArray:
     """Codes in order of appearance: labels of several types cannot be sorted."""
     code: dict[Any, int] = {}

@@ -8,10 +8,10 @@ from math import ceil, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from skcalib._validation import check_labels, check_same_length
+from skcalib._validation import check_named_groups, check_same_length
 from skcalib.display._reliability_drawing import count_text, is_weighted
 from skcalib.display._reliability_labels import error_text
 from skcalib.metrics._events import Events
@@ -49,7 +49,7 @@ def curves_of_groups(
     events: Events, groups: ArrayLike, options: dict[str, Any]
 ) -> tuple[list[ReliabilityCurve], list[Any]]:
     """Curves of the rows of each group, in order, and the group of each curve."""
-    names, group_of_row = _check_groups(groups)
+    names, group_of_row = check_named_groups(groups)
     check_same_length(len(events.proba), group_of_row, "y_proba", "groups")
     counted = group_of_row if events.weight is None else group_of_row[events.weight > 0]
     # One generator for all: an integer would give every group the same draws.
@@ -62,22 +62,6 @@ def curves_of_groups(
         curves += curves_of(of_group, **options)
         group_of_curve += [names[group]] * len(events.labels)
     return curves, group_of_curve
-
-
-def _check_groups(groups: Any) -> tuple[list[Any], NDArray]:
-    """The groups in order, and which of them each row is of (n,).
-
-    Categories of pandas have an order of their own, and may be anything, such as intervals; other
-    groups are sorted.
-    """
-    if getattr(getattr(groups, "dtype", None), "name", None) != "category":
-        names, group_of_row = np.unique(check_labels(groups, "groups"), return_inverse=True)
-        return names.tolist(), group_of_row
-    group_of_row = np.asarray(getattr(groups, "cat", groups).codes)
-    if (group_of_row < 0).any():
-        row = int(np.flatnonzero(group_of_row < 0)[0])
-        raise ValueError(f"Input groups contains NaN in row {row}: every row needs a group.")
-    return groups.dtype.categories.tolist(), group_of_row
 
 
 def panels_of(curves: Sequence[ReliabilityCurve], groups: Sequence[Any] | None) -> list[Panel]:

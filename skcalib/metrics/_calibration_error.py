@@ -168,7 +168,7 @@ def error_of(
         )
     if norm == "max":
         return float(_gaps(sums).max())
-    errors = squared_errors(sums, debias) if norm == 2 else _mean_gaps(sums)
+    errors = squared_errors(sums, debias) if norm == 2 else mean_gaps(sums)
     error = errors[0] if len(errors) == 1 else average_over_classes(errors, events, average)
     return float(np.sqrt(max(error, 0)) if norm == 2 else error)
 
@@ -319,7 +319,7 @@ def _gaps(sums: BinSums) -> NDArray:
     return np.divide(gap, sums.weight, out=np.zeros_like(gap), where=sums.weight > 0)
 
 
-def _mean_gaps(sums: BinSums) -> NDArray:
+def mean_gaps(sums: BinSums) -> NDArray:
     """Mean gap of each column, (C,)."""
     return np.abs(sums.proba - sums.events).sum(axis=1) / sums.weight.sum(axis=1)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcalib._validation import Interval, check_groups, check_options, check_predictions
-from skcalib.metrics._events import number_that_counts
+from skcalib.metrics._events import events_of, number_that_counts
 from skcalib.metrics._report_rows import (
     ReportRow,
     class_rows,
@@ -197,10 +197,11 @@ def calibration_report(
     codes = check_groups(groups, len(checked.y_index))
     options = (n_bins, confidence_level)
     of_classes = class_rows(checked, *options)
-    of_groups = [] if codes is None else group_rows(checked, codes, np.asarray(groups), *options)
+    confidence = events_of(checked, "confidence")
+    of_groups = [] if codes is None else group_rows(confidence, codes, np.asarray(groups), *options)
     rows = [
-        *score_rows(checked, confidence_level),
-        *error_rows(checked, *options),
+        *score_rows(checked, confidence, confidence_level),
+        *error_rows(confidence, *options),
         *decomposition_rows(checked),
         worst_row("worst class" if len(of_classes) > 1 else "positive class", of_classes),
     ]

@@ -11,7 +11,7 @@ from skcalib._kernels._binning import BinSums
 from skcalib._validation import Predictions
 from skcalib.metrics._binned import bin_events
 from skcalib.metrics._brier import brier_scores
-from skcalib.metrics._calibration_error import error_of, squared_errors, undercounted
+from skcalib.metrics._calibration_error import mean_gaps, squared_errors, undercounted
 from skcalib.metrics._decomposition import decomposition_of
 from skcalib.metrics._events import Events, events_of, number_that_counts
 from skcalib.metrics._interval import error_intervals
@@ -43,13 +43,13 @@ class ReportRow(NamedTuple):
     note: str
 
 
-def score_rows(checked: Predictions, level: float) -> list[ReportRow]:
+def score_rows(checked: Predictions, confidence: Events, level: float) -> list[ReportRow]:
     """Log loss and Brier score, accuracy and the mean confidence to hold it against."""
-    p, correct = events_of(checked, "confidence").column()
+    p, correct = confidence.column()
     n = float(len(p) if checked.weight is None else checked.weight.sum())
     accuracy = float(np.average(correct, weights=checked.weight))
     lower, upper = wilson_interval(np.array(accuracy), np.array(n), level)
-    confidence = float(np.average(p.astype(np.float64), weights=checked.weight))
+    mean_p = float(np.average(p.astype(np.float64), weights=checked.weight))
     most = 1.0 if len(checked.classes) == 2 else 2.0
     brier = _mean_row("Brier score", brier_scores(checked), checked.weight, level, f"0 to {most:g}")
     if brier.upper is not None:
@@ -58,7 +58,7 @@ def score_rows(checked: Predictions, level: float) -> list[ReportRow]:
         _mean_row("log loss", log_losses(checked), checked.weight, level, "nats"),
         brier,
         ReportRow("accuracy", accuracy, float(lower), float(upper), "of the likeliest class"),
-        ReportRow("mean confidence", confidence, None, None, "if calibrated, the accuracy"),
+        ReportRow("mean confidence", mean_p, None, None, "if calibrated, the accuracy"),
     ]
 
 
@@ -75,14 +75,13 @@ def _mean_row(
     return ReportRow(name, mean, max(mean - half, 0.0), mean + half, note)
 
 
-def error_rows(checked: Predictions, n_bins: int, level: float) -> list[ReportRow]:
+def error_rows(confidence: Events, n_bins: int, level: float) -> list[ReportRow]:
     """Calibration errors of the confidence; the ECE beside what chance alone would make it."""
-    events = events_of(checked, "confidence")
-    sums, _ = bin_events(events, n_bins, "uniform", squared_error=True)
+    sums, _ = bin_events(confidence, n_bins, "uniform", squared_error=True)
     lower, upper = error_intervals(sums, 1, level)[0].tolist()
     note = f"{n_bins} bins of equal width; {_error_by_chance(sums):.2g} by chance alone"
-    ece = ReportRow("ECE", error_of(events, n_bins=n_bins), lower, upper, note)
-    (squared,), (ends,) = _debiased(events, n_bins, level)
+    ece = ReportRow("ECE", float(mean_gaps(sums)[0]), lower, upper, note)
+    (squared,), (ends,) = _debiased(confidence, n_bins, level)
     l2 = _debiased_row("L2 calibration error", squared, ends, f"debiased, {n_bins} quantile bins")
     return [ece, l2]
 
@@ -155,11 +154,10 @@ def _rates(events: Events) -> tuple[NDArray, NDArray]:
 
 
 def group_rows(
-    checked: Predictions, codes: NDArray, groups: NDArray, n_bins: int, level: float
+    events: Events, codes: NDArray, groups: NDArray, n_bins: int, level: float
 ) -> list[ReportRow]:
     """One row per group that has a row that counts, in the order of the codes."""
-    events = events_of(checked, "confidence")
-    counts = np.ones(len(codes), bool) if checked.weight is None else checked.weight > 0
+    counts = np.ones(len(codes), bool) if events.weight is None else events.weight > 0
     order = np.flatnonzero(counts)[np.argsort(codes[counts], kind="stable")]
     present, starts = np.unique(codes[order], return_index=True)
     rows = []
