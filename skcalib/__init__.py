@@ -2,16 +2,24 @@
 
 from skcalib.calibrators import (
     CalibratedClassifier,
+    EnsembleTemperatureScaling,
     IsotonicCalibration,
+    MatrixScaling,
     SigmoidCalibration,
+    StructuredScaling,
     TemperatureScaling,
+    VectorScaling,
 )
 
 __all__ = [
     "CalibratedClassifier",
+    "EnsembleTemperatureScaling",
     "IsotonicCalibration",
+    "MatrixScaling",
     "SigmoidCalibration",
+    "StructuredScaling",
     "TemperatureScaling",
+    "VectorScaling",
     "__version__",
 ]
 

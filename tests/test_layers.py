@@ -36,7 +36,7 @@ PUBLIC_LEVEL = 2
 DOWN_WITHIN_LEVEL = {("_response", "_validation"), ("_cli", "__init__"), ("__main__", "_cli")}
 
 KERNELS_MAY_IMPORT = {"numpy", "scipy"} | sys.stdlib_module_names
-MODULES_MAY_IMPORT = {"joblib", "sklearn"} | KERNELS_MAY_IMPORT
+MODULES_MAY_IMPORT = {"joblib", "sklearn", "threadpoolctl"} | KERNELS_MAY_IMPORT
 
 
 def imported(node):

@@ -1,12 +1,19 @@
 """Calibrators: classifiers that serve calibrated probabilities of others."""
 
 from skcalib.calibrators._classical import IsotonicCalibration, SigmoidCalibration
+from skcalib.calibrators._ensemble_temperature import EnsembleTemperatureScaling
+from skcalib.calibrators._linear import MatrixScaling, VectorScaling
 from skcalib.calibrators._method import CalibratedClassifier
+from skcalib.calibrators._structured import StructuredScaling
 from skcalib.calibrators._temperature import TemperatureScaling
 
 __all__ = [
     "CalibratedClassifier",
+    "EnsembleTemperatureScaling",
     "IsotonicCalibration",
+    "MatrixScaling",
     "SigmoidCalibration",
+    "StructuredScaling",
     "TemperatureScaling",
+    "VectorScaling",
 ]

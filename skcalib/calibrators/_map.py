@@ -2,7 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,10 @@ class CalibrationMap(metaclass=ABCMeta):
     probabilities (NaN, +inf, every class masked), all of the row's are NaN.
     """
 
-    keeps_argmax: ClassVar[bool] = False  # the class with the largest score stays the likeliest
+    @property
+    def keeps_argmax(self) -> bool:
+        """Whether the class with the largest score stays the likeliest, in every row."""
+        return False
 
     @abstractmethod
     def predict_proba(self, scores: Scores) -> NDArray:

@@ -10,11 +10,18 @@ from skcalib._response import Scores
 from skcalib._validation import StrOptions
 from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._classical import IsotonicCalibration, SigmoidCalibration
+from skcalib.calibrators._ensemble_temperature import EnsembleTemperatureScaling
+from skcalib.calibrators._linear import MatrixScaling, VectorScaling
 from skcalib.calibrators._map import CalibrationMap
+from skcalib.calibrators._structured import StructuredScaling
 from skcalib.calibrators._temperature import TemperatureScaling
 
 _METHODS: dict[str, type[BaseCalibrator]] = {
+    "structured": StructuredScaling,
     "temperature": TemperatureScaling,
+    "ensemble_temperature": EnsembleTemperatureScaling,
+    "vector": VectorScaling,
+    "matrix": MatrixScaling,
     "sigmoid": SigmoidCalibration,
     "isotonic": IsotonicCalibration,
 }
@@ -31,10 +38,14 @@ class CalibratedClassifier(BaseCalibrator):
     estimator : estimator, default=None
         The classifier to calibrate, or None if X is its scores.
         See :class:`TemperatureScaling` for this and the other parameters without a note.
-    method : {"temperature", "sigmoid", "isotonic"} or calibrator, default="temperature"
+    method : {"structured", "temperature", "ensemble_temperature", "vector", "matrix", \
+            "sigmoid", "isotonic"} or calibrator, default="structured"
         A name stands for that calibrator with its default parameters. A calibrator, such as
         ``TemperatureScaling(alpha=0)``, gives its own; what concerns the wrapping (estimator,
-        scores, classes, folds) is set here, not there.
+        scores, classes, folds) is set here, not there. The default is the one of the lowest log
+        loss on most data, and never far from it (see the user guide); where the predicted class
+        must stay take "temperature", "ensemble_temperature" or
+        ``StructuredScaling(accuracy_preserving=True)``.
     response_method : {"auto", "decision_function", "predict_proba", "predict_log_proba"}, \
             default="auto"
         What the scores are.
@@ -95,7 +106,7 @@ class CalibratedClassifier(BaseCalibrator):
         self,
         estimator: Any = None,
         *,
-        method: str | BaseCalibrator = "temperature",
+        method: str | BaseCalibrator = "structured",
         response_method: str = "auto",
         classes: ArrayLike | None = None,
         cv: Any = None,

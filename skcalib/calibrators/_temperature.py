@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike, NDArray
 
+from skcalib._kernels._blocks import RowSubset
 from skcalib._kernels._smoothing import fit_probabilities, smoothing_of
 from skcalib._kernels._softmax import log_softmax, softmax
 from skcalib._kernels._temperature import (
@@ -39,11 +40,14 @@ _OBSTACLES = {
 class TemperatureMap(CalibrationMap):
     """`softmax(z / T)`; for probabilities p, `z = log(p + offset)`."""
 
-    keeps_argmax: ClassVar[bool] = True
-
     fit: TemperatureFit
     offset: float
     n_classes: int
+
+    @property
+    def keeps_argmax(self) -> bool:
+        """One temperature changes the order of no two scores."""
+        return True
 
     @property
     def temperature(self) -> float:
@@ -255,19 +259,26 @@ def fit_scores(
     alpha: float,
     smoothing: float | str,
     groups: NDArray | None = None,
+    index: NDArray | None = None,
 ) -> tuple[float, TemperatureFit]:
-    """Offset of probabilities and temperature: THE smoothing rule, for every calibrator."""
-    rows = y_index, sample_weight
+    """Offset of probabilities and temperature: THE smoothing rule, for every calibrator.
+
+    `index` names the rows to fit on, if it is not all of them.
+    """
+    chosen: slice | NDArray = slice(None) if index is None else index
+    weight = None if sample_weight is None else sample_weight[chosen]
+    rows = y_index[chosen], weight
+    groups = None if groups is None else groups[chosen]
     if scores.are_logits:
-        fit, offset = fit_temperature(scores.source(), *rows, alpha, groups), 0.0
+        source = scores.source() if index is None else RowSubset(scores.source(), index)
+        fit, offset = fit_temperature(source, *rows, alpha, groups), 0.0
     else:
         share = None if smoothing == "auto" else float(smoothing)
         is_log = scores.method == "predict_log_proba"
-        fit, offset = fit_probabilities(
-            scores.values, *rows, alpha, share, is_log=is_log, groups=groups
-        )
+        values = scores.values[chosen]
+        fit, offset = fit_probabilities(values, *rows, alpha, share, is_log=is_log, groups=groups)
     if not fit.finite:
-        scores.refuse_bad_rows(*rows)
+        scores.refuse_bad_rows(y_index, sample_weight)
         raise ValueError(
             f"The log loss of {scores.name} overflows: its largest scores are too far apart."
         )
