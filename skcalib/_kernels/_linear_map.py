@@ -49,8 +49,9 @@ _CORRECTIONS = 10  # that L-BFGS remembers
 _VALUE_TOLERANCE = 1e-6  # of J / N
 _GRADIENT_TOLERANCE = 1e-5  # of J / N
 
-# A feature that varies less is constant, and is not divided by its spread.
-_NO_SPREAD = 1e-12
+# A feature that varies less, beside its size, is constant but for rounding (3e-4 in float32), and is
+# not divided by its spread.
+_NO_SPREAD = 1e-3
 
 # What a probability of 0 counts as where nothing is mixed in: the smallest normal float32.
 _LEAST = 1.2e-38
@@ -58,9 +59,10 @@ _LEAST = 1.2e-38
 # The third feature stops caring about a class at this fraction of its uniform share.
 _UNIFORM_FRACTION = 0.1
 
-# So many entries of scores keep their features from one evaluation to the next; of more they are
-# worked out each time, block by block and in the scores' own precision.
+# Features of so many scores are worked out once, in float64; of more in the scores' own precision,
+# and anew for each evaluation where they take more memory than this.
 _KEPT_ENTRIES = 2**22
+_KEPT_BYTES = 5 * 2**26
 
 
 class Penalties(NamedTuple):
@@ -115,10 +117,12 @@ class Features:
 
     def keep(self) -> "Features":
         """The same, remembered if they are not too many."""
-        n_rows, n_classes = self.source.shape
-        if n_rows * n_classes > _KEPT_ENTRIES:
+        n_entries = self.source.shape[0] * self.source.shape[1]
+        dtype = np.dtype(np.float64) if n_entries <= _KEPT_ENTRIES else self.source.dtype
+        if 3 * n_entries * dtype.itemsize > _KEPT_BYTES:
             return self
-        return Features(self.source, self.start, tuple(self._worked_out(np.dtype(np.float64))))
+        with quiet_arithmetic(self.source.shape[1]):
+            return Features(self.source, self.start, tuple(self._worked_out(dtype)))
 
     def _worked_out(self, dtype: np.dtype) -> Iterator[Block]:
         buffer = block_buffer(self.source.shape, dtype)
@@ -162,8 +166,9 @@ def shared_spreads(features: Features, weight: NDArray | None) -> NDArray:
             z_sum, z_square = row_sum(block.z), row_dot(block.z, block.z)
             first[3] += (row_weight * block.entropy) @ z_sum
             second[3] += (row_weight * block.entropy**2) @ z_square
-    spreads = np.sqrt(np.maximum(second / total - (first / total) ** 2, 0))
-    return np.where(spreads < _NO_SPREAD, 1.0, spreads)
+    square = second / total
+    spreads = np.sqrt(np.maximum(square - (first / total) ** 2, 0))
+    return np.where(spreads <= _NO_SPREAD * np.sqrt(square), 1.0, spreads)
 
 
 def _weight_of(block: Block, weight: NDArray | None) -> NDArray:
@@ -184,6 +189,7 @@ class LinearFit(NamedTuple):
     n_iter: int
 
 
+@np.errstate(all="ignore")
 def fit_linear_map(
     features: Features,
     spreads: NDArray,
@@ -260,21 +266,24 @@ def _mapped(block: Block, spreads: NDArray, coefficients: Coefficients) -> NDArr
     """The logits L of a block."""
     shared, stretch, bias, belief, matrix = coefficients
     z, dtype = block.z, block.z.dtype
-    logits = block.base.copy(order="K")
+    logits = np.ones_like(z)
     if shared is not None:
         a = shared / spreads
-        along_z = (a[0] + a[3] * block.entropy).astype(dtype)
-        logits += along_z[:, None] * z
+        logits += (a[0] + a[3] * block.entropy).astype(dtype)[:, None]
+    if stretch is not None:
+        logits += stretch.astype(dtype)
+    logits *= z  # everything that multiplies z, in one pass
+    if shared is not None:
         logits += dtype.type(a[1]) * block.p
         logits += dtype.type(a[2]) * block.smooth
-    if stretch is not None:
-        logits += stretch.astype(dtype) * z
     if bias is not None:
         logits += bias.astype(dtype)
     if belief is not None:
         logits += _times(block.p, belief)
     if matrix is not None:
         logits += _times(z, matrix)
+    if block.base is not z:
+        np.copyto(logits, -np.inf, where=np.isneginf(block.base))
     return logits
 
 
@@ -329,13 +338,18 @@ def _add_gradient(
                 block.entropy @ along_rows / spreads[3],
             ]
         if stretch is not None:
-            stretch += error_z.sum(axis=0)
+            stretch += _column_sums(error_z)
     if bias is not None:
-        bias += error.sum(axis=0)
+        bias += _column_sums(error)
     if belief is not None:
         belief += error.T @ block.p
     if matrix is not None:
         matrix += error.T @ block.z
+
+
+def _column_sums(block: NDArray) -> NDArray:
+    # Cast by itself: within `quiet_arithmetic` a ufunc that casts goes through a tiny buffer.
+    return block.sum(axis=0).astype(np.float64)
 
 
 def _preconditioner(
@@ -360,9 +374,9 @@ def _preconditioner(
                     ]
                 )
             if stretch is not None:
-                stretch += (variance * block.z**2).sum(axis=0)
+                stretch += _column_sums(variance * block.z**2)
             if bias is not None:
-                bias += variance.sum(axis=0)
+                bias += _column_sums(variance)
             if belief is not None:
                 belief += variance.T @ block.p**2
             if matrix is not None:

@@ -19,6 +19,7 @@ _MAX_STEPS = 1000
 _TOLERANCE = 1e-7
 
 
+@np.errstate(under="ignore")
 def fit_mixture(
     densities: NDArray,
     weight: NDArray | None,

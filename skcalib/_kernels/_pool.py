@@ -122,9 +122,11 @@ def _member(member: int, given: Source, block: Block, path: Path) -> NDArray:
 def deal(y_index: NDArray, loss: NDArray, n_folds: int) -> NDArray:
     """Folds (n,), 0 .. n_folds - 1: each has its share of every class, and of its easy rows.
 
-    Within a class rows are dealt out in the order of their loss. Nothing is drawn, and the order
-    of the rows does not matter.
+    Within a class rows are dealt out in the order of their loss, class after class in the order of
+    their total loss. Nothing is drawn, and neither the order of rows nor that of classes matters.
     """
+    in_order = np.lexsort((loss, y_index))  # sums of equal losses come out equal to the last bit
+    total = np.bincount(y_index[in_order], loss[in_order])
     folds = np.empty(len(y_index), dtype=np.intp)
-    folds[np.lexsort((loss, y_index))] = np.arange(len(y_index)) % n_folds
+    folds[np.lexsort((loss, y_index, total[y_index]))] = np.arange(len(y_index)) % n_folds
     return folds

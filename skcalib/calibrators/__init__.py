@@ -4,6 +4,7 @@ from skcalib.calibrators._classical import IsotonicCalibration, SigmoidCalibrati
 from skcalib.calibrators._ensemble_temperature import EnsembleTemperatureScaling
 from skcalib.calibrators._linear import MatrixScaling, VectorScaling
 from skcalib.calibrators._method import CalibratedClassifier
+from skcalib.calibrators._prior_shift import PriorShift
 from skcalib.calibrators._structured import StructuredScaling
 from skcalib.calibrators._temperature import TemperatureScaling
 
@@ -12,6 +13,7 @@ __all__ = [
     "EnsembleTemperatureScaling",
     "IsotonicCalibration",
     "MatrixScaling",
+    "PriorShift",
     "SigmoidCalibration",
     "StructuredScaling",
     "TemperatureScaling",

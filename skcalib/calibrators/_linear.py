@@ -40,7 +40,7 @@ class _LinearScaling(BaseCalibrator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseCalibrator._parameter_constraints,
         "penalty": [StrOptions({"cv"}), Interval(Real, 0, None, closed="neither")],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="both")],  # inf included
         "smoothing": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
     }
 

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
-from skcalib._kernels._blocks import RowSubset, Source
+from skcalib._kernels._blocks import RowSubset, Source, quiet_arithmetic, row_blocks
 from skcalib._kernels._linear_map import Penalties, Start
 from skcalib._kernels._moments import row_losses
 from skcalib._kernels._pool import Path, deal, fit_path, member_densities, pool_probabilities
 from skcalib._kernels._smoothing import smoothing_of
+from skcalib._kernels._softmax import softmax
 from skcalib._response import Scores
 from skcalib.calibrators._map import CalibrationMap
 from skcalib.calibrators._temperature import fit_scores
@@ -20,6 +21,9 @@ from skcalib.calibrators._temperature import fit_scores
 # Folds, by what a fit costs: n K^2 up to the first number.
 _FOLDS = (1e6, 10), (5e6, 5), (np.inf, 3)
 _FEWEST_ROWS = 10
+
+# Losses that differ by less are equal but for rounding.
+_SAME_LOSS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -194,6 +198,24 @@ def _folds(rows: CalibrationRows, groups: NDArray | None, n_folds: int) -> Itera
         for _, held_out in GroupKFold(n_folds).split(groups, groups=groups):
             yield np.isin(np.arange(len(rows)), held_out)
         return
-    folds = deal(rows.labels, row_losses(rows.source(), rows.labels), n_folds)
+    folds = deal(rows.labels, _distinct_losses(rows), n_folds)
     for k in range(n_folds):
         yield folds == k
+
+
+def _distinct_losses(rows: CalibrationRows) -> NDArray:
+    """Losses (m,), a little larger in rows that give more to the classes of large total loss.
+
+    A forest of ten trees gives many rows the same loss. Which of them is dealt out first must
+    depend neither on their order nor on that of the classes.
+    """
+    source = rows.source()
+    loss = row_losses(source, rows.labels)
+    by_class = np.bincount(rows.labels, loss, minlength=rows.n_classes)
+    at_stake = np.empty(len(rows))
+    with quiet_arithmetic(rows.n_classes):
+        for block in row_blocks(*source.shape):
+            proba = softmax(RowSubset(source, np.arange(block.start, block.stop)))
+            at_stake[block] = proba @ by_class
+        at_stake /= max(by_class.max(), _SAME_LOSS)  # at most 1
+    return _SAME_LOSS * (np.round(loss / _SAME_LOSS) + at_stake / 2)

@@ -246,9 +246,10 @@ class StructuredScaling(BaseCalibrator):
                     "bias instead"
                 )
             weaker = [min(most, of / rows.total_weight) for of, most in _WEAKER]
-            strengths = _STRONG, *weaker
+            # The weakest map is about pairs: without them it only takes its time.
+            strengths = (_STRONG, *weaker) if pairs else (_STRONG, weaker[0])
             penalties = tuple(_penalties(t, rows.n_classes, pairs) for t in strengths)
-            map_rows = _MAP_ROWS
+            map_rows = _MAP_ROWS[: len(strengths)]
         n_folds = number_of_folds(rows, groups)
         if not n_folds:
             few = f"{len(rows)} rows are too few" if groups is None else "all rows are of one group"

@@ -1,0 +1,548 @@
+"""Prior shift: Bayes' rule with other class frequencies, and these from rows without labels."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+from sklearn.base import clone
+from sklearn.datasets import load_iris, make_classification
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skcalib import CalibratedClassifier, PriorShift, TemperatureScaling
+from skcalib.datasets import make_miscalibrated_logits
+
+LOGITS, Y = make_miscalibrated_logits(60, 3, temperature=1, random_state=0)
+PROBA = softmax(LOGITS, axis=1)
+SOURCE, TARGET = np.array([0.6, 0.3, 0.1]), np.array([0.2, 0.3, 0.5])
+MEANS = np.array([[0.0, 0.0], [1.5, 0.0], [0.0, 1.5]])
+PROBABILITIES = {"response_method": "predict_proba"}
+
+
+def bayes(proba, source, target):
+    """Row by row, class by class: the joint frequencies at the target, then their shares."""
+    shifted = []
+    for row in proba.tolist():
+        joint = [q / s * t for q, s, t in zip(row, source, target, strict=True)]
+        shifted.append([value / sum(joint) for value in joint])
+    return np.array(shifted)
+
+
+def rows_of_gaussians(n, prior, seed):
+    """Points around `MEANS` with classes as frequent as `prior`: densities of classes, labels."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice(3, n, p=prior)
+    x = MEANS[y] + rng.standard_normal((n, 2))
+    return np.exp(-((x[:, None] - MEANS) ** 2).sum(axis=2) / 2), y
+
+
+def calibrated(n, prior, *, at, seed):
+    """Rows drawn at one prior, read by a model that is calibrated for another: probabilities."""
+    density, y = rows_of_gaussians(n, prior, seed)
+    joint = density * at
+    return joint / joint.sum(axis=1, keepdims=True), y
+
+
+def fitted(**parameters):
+    return PriorShift(source_prior=SOURCE, **PROBABILITIES, **parameters).fit(PROBA, Y)
+
+
+# By hand.
+
+
+def test_one_in_two_becomes_one_in_ten():
+    model = PriorShift(source_prior=[0.5, 0.5], target_prior=[0.9, 0.1], **PROBABILITIES)
+    proba = np.array([[0.5, 0.5], [0.25, 0.75], [0.1, 0.9]])
+    model.fit(proba, [0, 1, 1])
+    # .25 * 1.8 : .75 * .2 = .45 : .15, and .1 * 1.8 : .9 * .2 = .18 : .18.
+    expected = [[0.9, 0.1], [0.75, 0.25], [0.5, 0.5]]
+    np.testing.assert_allclose(model.predict_proba(proba), expected, rtol=1e-14)
+    assert model.predict(proba).tolist() == [0, 0, 0]  # by probability, the first on ties
+    np.testing.assert_allclose(
+        model.decision_function(proba), np.log([1 / 9, 1 / 3, 1]), atol=1e-14
+    )
+
+
+def test_logits_gain_the_logarithm_of_the_ratio():
+    model = PriorShift(source_prior=[0.5, 0.5], target_prior=[0.8, 0.2])
+    decision = np.array([-1.0, 0.0, 2.0])
+    model.fit(decision, [0, 1, 1])
+    np.testing.assert_allclose(model.decision_function(decision), decision - np.log(4), rtol=1e-14)
+
+
+def test_a_prior_left_out_is_that_of_the_rows():
+    y = [0, 0, 0, 1]
+    proba = np.full((4, 2), 0.5)
+    to_rows = PriorShift(source_prior=[0.5, 0.5], **PROBABILITIES).fit(proba, y)
+    assert to_rows.target_prior_.tolist() == [0.75, 0.25]
+    np.testing.assert_allclose(to_rows.predict_proba(proba[:1]), [[0.75, 0.25]], rtol=1e-14)
+    from_rows = PriorShift(target_prior=[0.5, 0.5], **PROBABILITIES).fit(proba, y)
+    assert from_rows.source_prior_.tolist() == [0.75, 0.25]
+    np.testing.assert_allclose(from_rows.predict_proba(proba[:1]), [[0.25, 0.75]], rtol=1e-14)
+    weighted = from_rows.fit(proba, y, sample_weight=[1, 0, 0, 4])
+    assert weighted.source_prior_.tolist() == [0.2, 0.8]
+
+
+def test_without_priors_probabilities_stay():
+    model = PriorShift().fit(LOGITS, Y)
+    expected = np.bincount(Y) / len(Y)
+    np.testing.assert_allclose(model.source_prior_, expected, rtol=1e-14)
+    np.testing.assert_allclose(model.target_prior_, expected, rtol=1e-14)
+    np.testing.assert_allclose(model.predict_proba(LOGITS), PROBA, rtol=1e-13)
+    assert model.predict(LOGITS).tolist() == LOGITS.argmax(axis=1).tolist()
+
+
+def test_a_class_without_rows_has_its_share_of_one_more():
+    y = np.array([0, 0, 1])
+    model = PriorShift(classes=[0, 1, 2]).fit(np.zeros((3, 3)), y)
+    # Counts 2, 1, 0 and a third each, of 4.
+    np.testing.assert_allclose(model.source_prior_, [7 / 12, 4 / 12, 1 / 12], rtol=1e-14)
+    # A label of weight 0 is no row.
+    model.fit(np.zeros((4, 3)), [0, 0, 1, 2], sample_weight=[1, 1, 1, 0])
+    np.testing.assert_allclose(model.source_prior_, [7 / 12, 4 / 12, 1 / 12], rtol=1e-14)
+
+
+# What always holds.
+
+
+@pytest.mark.parametrize(
+    ("method", "scores"),
+    [
+        ("decision_function", LOGITS),
+        ("predict_proba", PROBA),
+        ("predict_log_proba", log_softmax(LOGITS, axis=1)),
+    ],
+)
+def test_it_is_bayes_rule_whatever_the_scores_are(method, scores):
+    model = PriorShift(response_method=method, source_prior=SOURCE, target_prior=TARGET)
+    proba = model.fit(scores, Y).predict_proba(scores)
+    np.testing.assert_allclose(proba, bayes(PROBA, SOURCE, TARGET), rtol=1e-12)
+    np.testing.assert_allclose(model.predict_log_proba(scores), np.log(proba), rtol=1e-11)
+    assert model.predict(scores).tolist() == proba.argmax(axis=1).tolist()
+
+
+def test_there_and_back_is_where_it_was():
+    there = fitted(target_prior=TARGET).predict_proba(PROBA)
+    back = PriorShift(source_prior=TARGET, target_prior=SOURCE, **PROBABILITIES).fit(there, Y)
+    np.testing.assert_allclose(back.predict_proba(there), PROBA, rtol=1e-12)
+
+
+def test_weights_are_repetitions_and_the_order_of_rows_does_not_matter():
+    weight = np.random.default_rng(0).integers(0, 4, len(Y))
+    weighted = PriorShift(target_prior=TARGET).fit(LOGITS, Y, sample_weight=weight)
+    repeated = np.random.default_rng(1).permutation(np.repeat(np.arange(len(Y)), weight))
+    plain = PriorShift(target_prior=TARGET).fit(LOGITS[repeated], Y[repeated])
+    np.testing.assert_allclose(weighted.source_prior_, plain.source_prior_, rtol=1e-14)
+    other = PriorShift().fit(LOGITS[repeated], Y[repeated]).adapt(LOGITS[::-1])
+    once = PriorShift().fit(LOGITS, Y, sample_weight=weight).adapt(LOGITS)
+    np.testing.assert_allclose(once.target_prior_, other.target_prior_, rtol=1e-10)
+
+
+def test_classes_may_be_named_in_any_order():
+    order = np.array([2, 0, 1])  # class k of the one model is called order[k] in the other
+    there = np.argsort(order)
+    one = PriorShift(source_prior=SOURCE).fit(LOGITS, Y).adapt(LOGITS)
+    other = PriorShift(source_prior=SOURCE[there]).fit(LOGITS[:, there], order[Y])
+    other.adapt(LOGITS[:, there])
+    np.testing.assert_allclose(other.target_prior_[order], one.target_prior_, rtol=1e-8)
+    proba = other.predict_proba(LOGITS[:, there])
+    np.testing.assert_allclose(proba[:, order], one.predict_proba(LOGITS), rtol=1e-8)
+
+
+def test_priors_follow_the_sorted_labels_and_not_the_columns():
+    priors = {"source_prior": SOURCE, "target_prior": TARGET}
+    plain = PriorShift(classes=["a", "b", "c"], **priors).fit(LOGITS, np.array(list("abc"))[Y])
+    columns = ["c", "a", "b"]
+    model = PriorShift(classes=columns, **priors).fit(
+        LOGITS[:, [2, 0, 1]], np.array(list("abc"))[Y]
+    )
+    assert model.classes_.tolist() == ["a", "b", "c"]
+    expected = plain.predict_proba(LOGITS)
+    np.testing.assert_allclose(model.predict_proba(LOGITS[:, [2, 0, 1]]), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("n_classes", [3, 40])
+def test_a_row_does_not_depend_on_its_batch(n_classes):
+    logits, y = make_miscalibrated_logits(200, n_classes, temperature=1, random_state=1)
+    logits[::3, 1] = -np.inf
+    logits[5, :] = -np.inf
+    logits[5, 2] = 0.0  # masks all but a class of target 0
+    y[logits[np.arange(200), y] == -np.inf] = 2
+    target = np.r_[0.7, 0.3, np.zeros(n_classes - 2)]
+    model = PriorShift(target_prior=target).fit(logits, y)
+    alone = np.concatenate([model.predict_proba(row[None]) for row in logits])
+    np.testing.assert_array_equal(model.predict_proba(logits), alone)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_precision_is_that_of_the_scores(dtype):
+    scores = LOGITS.astype(dtype)
+    model = PriorShift(source_prior=SOURCE, target_prior=TARGET).fit(scores, Y)
+    proba, log_proba = model.predict_proba(scores), model.predict_log_proba(scores)
+    assert proba.dtype == log_proba.dtype == (np.float64 if dtype == np.float64 else np.float32)
+    expected = bayes(softmax(scores.astype(np.float64), axis=1), SOURCE, TARGET)
+    tolerance = 1e-12 if dtype == np.float64 else 2e-6
+    np.testing.assert_allclose(proba, expected, rtol=tolerance)
+    estimate = model.adapt(scores).target_prior_
+    exact = model.fit(scores.astype(np.float64), Y).adapt(scores.astype(np.float64)).target_prior_
+    assert estimate.dtype == np.float64
+    np.testing.assert_allclose(estimate, exact, atol=1e-5)
+
+
+# Zeros and extremes.
+
+
+def test_a_masked_class_stays_masked():
+    logits = np.array([[0.0, -np.inf, 0.0], [0.0, 1.0, 2.0]])
+    model = PriorShift(source_prior=[0.5, 0.25, 0.25], target_prior=[0.25, 0.5, 0.25])
+    proba = model.set_params(classes=[0, 1, 2]).fit(logits, [0, 1]).predict_proba(logits)
+    # 1 * 1/2 : 0 : 1 * 1.
+    np.testing.assert_allclose(proba[0], [1 / 3, 0, 2 / 3], rtol=1e-14)
+    assert proba[0, 1] == 0
+    assert model.predict_log_proba(logits)[0, 1] == -np.inf
+
+
+def test_a_target_of_zero_is_served_as_zero():
+    model = PriorShift(source_prior=SOURCE, target_prior=[0.5, 0.5, 0.0]).fit(LOGITS, Y)
+    proba = model.predict_proba(LOGITS)
+    assert (proba[:, 2] == 0).all()
+    expected = bayes(PROBA, SOURCE, [0.5, 0.5, 0.0])
+    np.testing.assert_allclose(proba, expected, rtol=1e-12)
+    assert (model.predict_log_proba(LOGITS)[:, 2] == -np.inf).all()
+
+
+def test_a_row_that_leaves_no_class_of_the_target_open_stays_as_it_is():
+    inf = np.inf
+    logits = np.array([[0.0, 1.0, 1.0], [-inf, 0.0, np.log(3)], [-inf, -inf, 2.0]])
+    model = PriorShift(
+        classes=[0, 1, 2], source_prior=[0.4, 0.3, 0.3], target_prior=[1.0, 0.0, 0.0]
+    ).fit(logits, [0, 1, 2])
+    expected = [[1, 0, 0], [0, 0.25, 0.75], [0, 0, 1]]
+    np.testing.assert_allclose(model.predict_proba(logits), expected, rtol=1e-14)
+    assert model.predict(logits).tolist() == [0, 2, 2]
+    # However far away: what is not masked can be.
+    distant = np.array([[-1e5, 0.0, 0.0]])
+    np.testing.assert_array_equal(model.predict_proba(distant), [[1, 0, 0]])
+
+
+def test_a_probability_of_zero_is_an_estimate():
+    model = PriorShift(
+        classes=[0, 1, 2], source_prior=[0.25, 0.5, 0.25], target_prior=[0.5, 0.5, 0.0],
+        **PROBABILITIES,
+    ).fit(np.full((2, 3), 1 / 3), [0, 1])  # fmt: skip
+    proba = model.predict_proba(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+    np.testing.assert_allclose(proba[0], [0, 1, 0], atol=1e-300)
+    # Nothing is known between the two zeros but the ratios 2 and 1.
+    np.testing.assert_allclose(proba[1], [2 / 3, 1 / 3, 0], rtol=1e-12)
+
+
+def test_logarithms_keep_what_probabilities_round_to_zero():
+    logits = np.array([[0.0, 800.0], [0.0, -800.0]])
+    model = PriorShift(source_prior=[0.5, 0.5], target_prior=[0.9, 0.1]).fit(logits, [1, 0])
+    # log(.9 / .1) = log 9 is the difference that the shift makes.
+    expected = [[-800 + np.log(9), 0], [0, -800 - np.log(9)]]
+    np.testing.assert_allclose(model.predict_log_proba(logits), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("size", [1e17, 1e300])
+def test_a_shift_is_not_lost_beside_large_scores(size):
+    logits = np.array([[size, size], [-size, -size], [size, -size]])
+    model = PriorShift(source_prior=[0.5, 0.5], target_prior=[0.75, 0.25]).fit(logits, [0, 1, 0])
+    expected = [[0.75, 0.25], [0.75, 0.25], [1, 0]]
+    np.testing.assert_allclose(model.predict_proba(logits), expected, rtol=1e-14)
+
+
+# Frequencies from rows without labels.
+
+
+def test_certain_rows_are_counted_beside_those_of_the_source():
+    tests = np.repeat([[1.0, 0.0], [0.0, 1.0]], [7, 3], axis=0)
+    model = PriorShift(source_prior=[0.8, 0.2], alpha=2, **PROBABILITIES).fit(
+        tests, [0] * 7 + [1] * 3
+    )
+    assert model.adapt(tests) is model
+    # The source is worth 2 rows for each of 2 classes: 3.2 and .8.
+    np.testing.assert_allclose(model.target_prior_, [10.2 / 14, 3.8 / 14], rtol=1e-6)
+    np.testing.assert_allclose(model.source_prior_, [0.8, 0.2], rtol=1e-14)
+    np.testing.assert_allclose(model.set_params(alpha=0).adapt(tests).target_prior_, [0.7, 0.3])
+
+
+def test_prevalence_from_a_test_of_known_errors():
+    # Rogan and Gladen 1978: of a test that is right for 80 % of the ill and of the healthy, 60 %
+    # of results positive mean (.6 + .8 - 1) / (.8 + .8 - 1) = 2/3 ill.
+    tests = np.repeat([[0.2, 0.8], [0.8, 0.2]], [60, 40], axis=0)
+    model = PriorShift(source_prior=[0.5, 0.5], alpha=0, **PROBABILITIES)
+    model.fit(tests, [1] * 60 + [0] * 40).adapt(tests)
+    np.testing.assert_allclose(model.target_prior_, [1 / 3, 2 / 3], atol=1e-6)
+
+
+def test_the_new_prior_is_served_and_replaces_the_last():
+    model = fitted(target_prior=TARGET)
+    model.adapt(PROBA[:20]).adapt(PROBA)
+    fresh = fitted().adapt(PROBA)
+    np.testing.assert_array_equal(model.target_prior_, fresh.target_prior_)
+    expected = bayes(PROBA, SOURCE, model.target_prior_)
+    np.testing.assert_allclose(model.predict_proba(PROBA), expected, rtol=1e-12)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(model)).predict_proba(PROBA), model.predict_proba(PROBA)
+    )
+    model.fit(PROBA, Y)
+    np.testing.assert_allclose(model.target_prior_, TARGET, rtol=1e-14)
+
+
+@pytest.mark.parametrize("alpha", [0, 1, 5])
+def test_the_estimate_maximises_the_likelihood(alpha):
+    proba, _ = calibrated(400, TARGET, at=SOURCE, seed=0)
+
+    def objective(free):
+        log_prior = log_softmax(np.r_[free, 0.0])
+        likelihood = np.log(proba / SOURCE @ np.exp(log_prior)).sum()
+        return -(likelihood + alpha * 3 * SOURCE @ log_prior) / 400
+
+    best = minimize(objective, np.zeros(2), method="BFGS", options={"gtol": 1e-9})
+    expected = softmax(np.r_[best.x, 0.0])
+    estimate = fitted(alpha=alpha).adapt(proba).target_prior_
+    np.testing.assert_allclose(estimate, expected, atol=1e-5)
+    np.testing.assert_allclose(estimate.sum(), 1, rtol=1e-14)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_prior_of_calibrated_rows_is_found_within_four_standard_errors(seed):
+    n = 20_000
+    density, _ = rows_of_gaussians(n, TARGET, seed)
+    joint = density * SOURCE
+    proba = joint / joint.sum(axis=1, keepdims=True)
+    # Of the free frequencies of classes 0 and 1 a row's score is (d_k - d_2) / sum pi'_m d_m.
+    score = (density[:, :2] - density[:, 2:]) / (density @ TARGET)[:, None]
+    standard_error = np.sqrt(np.diag(np.linalg.inv(score.T @ score)))
+    assert (standard_error < 0.01).all()
+    estimate = fitted().adapt(proba).target_prior_
+    assert (np.abs(estimate[:2] - TARGET[:2]) < 4 * standard_error).all()
+
+
+def test_adapting_wins_back_most_of_what_the_shift_cost():
+    proba, _ = calibrated(500, TARGET, at=SOURCE, seed=1)
+    fresh, y = calibrated(20_000, TARGET, at=SOURCE, seed=2)
+    stays = log_loss(y, fresh)
+    knows = log_loss(y, bayes(fresh, SOURCE, TARGET))
+    adapts = log_loss(y, fitted().adapt(proba).predict_proba(fresh))
+    assert adapts - knows < 0.1 * (stays - knows)
+
+
+def test_few_rows_rule_no_class_out():
+    # Five rows of twenty classes: maximum likelihood gives classes that none of them shows up.
+    logits, y = make_miscalibrated_logits(2000, 20, temperature=1, random_state=0)
+    model = PriorShift().fit(logits, y)
+    stays = log_loss(y[5:], model.predict_proba(logits[5:]))
+    model.adapt(logits[:5])
+    # 20 rows like the source, and 5 more.
+    assert (model.target_prior_ >= 0.8 * model.source_prior_ - 1e-12).all()
+    assert log_loss(y[5:], model.predict_proba(logits[5:])) < 1.1 * stays
+
+
+def test_rows_that_say_nothing_leave_the_prior_where_it_was():
+    model = fitted(alpha=0).adapt(np.tile(SOURCE, (50, 1)))
+    np.testing.assert_allclose(model.target_prior_, SOURCE, atol=1e-12)
+
+
+def test_a_class_the_source_excludes_stays_excluded():
+    logits = np.column_stack([LOGITS[:, :2], LOGITS[:, 2]])
+    y = (LOGITS[:, 1] > LOGITS[:, 0]).astype(int)
+    model = PriorShift(
+        classes=[0, 1, 2], source_prior=[0.5, 0.5, 0.0], target_prior=[0.3, 0.7, 0.0]
+    ).fit(logits, y)
+    assert (model.predict_proba(logits)[:, 2] == 0).all()
+    model.adapt(logits)
+    assert model.target_prior_[2] == 0
+    two = PriorShift(source_prior=[0.5, 0.5], alpha=1.5).fit(logits[:, :2], y)  # 3 rows in all
+    np.testing.assert_allclose(
+        model.target_prior_[:2], two.adapt(logits[:, :2]).target_prior_, atol=1e-6
+    )
+    before = dict(vars(model))
+    logits[4, :2] = -np.inf
+    with pytest.raises(ValueError, match="X leaves in row 4 only classes open whose source_prior"):
+        model.adapt(logits)
+    assert vars(model) == before
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_failed_adapt_leaves_everything_as_it_was(bad):
+    model = PriorShift().fit(LOGITS, Y)
+    before, X = dict(vars(model)), LOGITS.copy()
+    X[3, 1] = bad
+    with pytest.raises(ValueError, match="row 3 holds"):
+        model.adapt(X)
+    with pytest.raises(ValueError, match="X has 2 features"):
+        model.adapt(LOGITS[:, :2])
+    with pytest.raises(ValueError, match="no rows"):
+        model.adapt(LOGITS[:0])
+    assert vars(model) == before
+    with pytest.raises(ValueError, match="'alpha' parameter"):
+        model.set_params(alpha=-1).adapt(LOGITS)
+
+
+def test_adapt_comes_after_fit():
+    with pytest.raises(NotFittedError):
+        PriorShift().adapt(LOGITS)
+
+
+def test_masked_and_certain_rows_adapt_in_silence():
+    logits = LOGITS.copy()
+    logits[::2, 1] = -np.inf
+    y = logits.argmax(axis=1)
+    logits[np.arange(60), y] = 900
+    with np.errstate(all="raise"):
+        for alpha in (0, 1):
+            model = PriorShift(alpha=alpha).fit(logits, y).adapt(logits[:30])
+            model.predict_proba(logits)
+            model.predict_log_proba(logits)
+    counts = np.bincount(y[:30], minlength=3)
+    np.testing.assert_allclose(
+        model.target_prior_, (counts + 3 * model.source_prior_) / 33, atol=1e-6
+    )
+
+
+# Around estimators.
+
+
+def test_a_model_trained_on_balanced_rows_gets_its_base_rate_back():
+    X, y = make_classification(6000, weights=[0.95], flip_y=0.02, random_state=0)
+    train, fit, test = slice(0, 2000), slice(2000, 4000), slice(4000, 6000)
+    balanced = LogisticRegression(class_weight="balanced").fit(X[train], y[train])
+    natural = LogisticRegression().fit(X[train], y[train])
+    model = PriorShift(FrozenEstimator(balanced), source_prior=[0.5, 0.5]).fit(X[fit], y[fit])
+    np.testing.assert_allclose(model.target_prior_[1], y[fit].mean(), rtol=1e-12)
+    losses = [log_loss(y[test], m.predict_proba(X[test])) for m in (balanced, model, natural)]
+    assert losses[1] < 1.1 * losses[2] < 0.7 * losses[0]
+    assert abs(model.predict_proba(X[test])[:, 1].mean() - y[test].mean()) < 0.02
+
+
+def test_a_calibrated_model_is_shifted_by_what_it_serves():
+    X, y = load_iris(return_X_y=True)
+    inner = TemperatureScaling(GaussianNB()).fit(X, y)
+    priors = {"source_prior": [1 / 3] * 3, "target_prior": TARGET}
+    model = PriorShift(FrozenEstimator(inner), **priors).fit(X, y)
+    expected = log_softmax(inner.predict_log_proba(X) + np.log(TARGET), axis=1)
+    np.testing.assert_allclose(model.predict_log_proba(X), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_an_estimator_is_cross_fitted_and_adapted(ensemble):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    model = PriorShift(make_pipeline(StandardScaler(), GaussianNB()), ensemble=ensemble, alpha=0)
+    model.fit(X, names)
+    assert model.classes_.tolist() == ["setosa", "versicolor", "virginica"]
+    assert hasattr(model, "source_prior_") is not ensemble
+    few = pd.concat([X[:10], X[50:]])  # 10, 50, 50
+    model.adapt(few)
+    np.testing.assert_allclose(model.target_prior_, [1 / 11, 5 / 11, 5 / 11], atol=0.02)
+    assert model.predict_proba(X).shape == (150, 3)
+    if ensemble:
+        for pair in model.calibrated_classifiers_:
+            np.testing.assert_array_equal(pair.calibrator.target_prior, model.target_prior_)
+        each = [
+            bayes(pair.estimator.predict_proba(X), [1 / 3] * 3, model.target_prior_)
+            for pair in model.calibrated_classifiers_
+        ]
+        np.testing.assert_allclose(model.predict_proba(X), np.mean(each, axis=0), atol=1e-10)
+
+
+def test_the_target_can_be_searched_over():
+    proba, y = calibrated(300, TARGET, at=SOURCE, seed=0)
+    grid = {"priorshift__target_prior": [SOURCE.tolist(), TARGET.tolist(), [0.8, 0.1, 0.1]]}
+    model = make_pipeline(PriorShift(source_prior=SOURCE, **PROBABILITIES))
+    search = GridSearchCV(model, grid, scoring="neg_log_loss", cv=3).fit(proba, y)
+    assert search.best_params_ == {"priorshift__target_prior": TARGET.tolist()}
+    assert clone(search.best_estimator_[-1]).target_prior == TARGET.tolist()
+
+
+def test_it_serves_as_a_method():
+    method = PriorShift(source_prior=SOURCE, target_prior=TARGET)
+    model = CalibratedClassifier(method=method).fit(LOGITS, Y)
+    np.testing.assert_allclose(
+        model.predict_proba(LOGITS), bayes(PROBA, SOURCE, TARGET), rtol=1e-12
+    )
+    assert not hasattr(method, "target_prior_")
+
+
+# What cannot be right.
+
+
+@pytest.mark.parametrize("name", ["source_prior", "target_prior"])
+@pytest.mark.parametrize(
+    ("prior", "error", "message"),
+    [
+        ([0.5, 0.6, 0.2], ValueError, r"must sum to one \(within 1e-06\), got a sum of 1\.3\. Div"),
+        ([50, 30, 20], ValueError, "must sum to one.*got a sum of 100"),
+        ([0.0, 0.0, 0.0], ValueError, "must sum to one.*got a sum of 0"),
+        ([1e308, 1e308, 0.0], ValueError, "must sum to one.*got a sum of inf"),
+        ([0.7, 0.5, -0.2], ValueError, r"finite and not negative, got -0\.2 at position 2"),
+        ([0.7, np.nan, 0.3], ValueError, "finite and not negative, got nan at position 1"),
+        ([0.7, np.inf, 0.3], ValueError, "finite and not negative, got inf at position 1"),
+        ([0.5, 0.5], ValueError, "one frequency per class.*expected 3, got 2"),
+        ([], ValueError, "must sum to one.*got a sum of 0"),
+        ([[0.5, 0.3, 0.2]], ValueError, r"must have shape \(n_classes,\), got \(1, 3\)"),
+        (["a", "b", "c"], TypeError, "must be an array of numbers"),
+        ("abc", ValueError, "parameter of PriorShift must be"),
+        ([True, False, False], TypeError, "must be an array of numbers"),
+        (np.ma.masked_less([0.5, 0.3, 0.2], 0.25), TypeError, "must be an array of numbers"),
+        ({0: 0.5, 1: 0.3, 2: 0.2}, TypeError, r"by position.*got a dict\. Pass \["),
+        (pd.Series({1: 0.5, 0: 0.3, 2: 0.2}), TypeError, r"by position.*got a Series\. Pass \["),
+        (0.5, ValueError, "parameter of PriorShift must be"),
+    ],
+)
+def test_a_prior_that_cannot_be_right_is_refused_by_name(name, prior, error, message):
+    model = PriorShift().fit(LOGITS, Y).set_params(**{name: prior})
+    before = dict(vars(model))
+    with pytest.raises(error, match=name), np.errstate(all="raise"):
+        model.fit(LOGITS, Y)
+    with pytest.raises(error, match=message):
+        model.fit(LOGITS, Y)
+    assert vars(model) == before
+
+
+def test_the_way_out_that_a_message_names_is_one():
+    frequencies = pd.Series({"c": 0.5, "a": 0.3, "b": 0.2})
+    prior = [frequencies[label] for label in sorted(frequencies.keys())]
+    assert prior == [0.3, 0.2, 0.5]
+
+
+def test_rounding_of_a_prior_is_no_fault():
+    thirds = np.full(3, 1 / 3, dtype=np.float32)
+    model = PriorShift(source_prior=thirds, target_prior=[0.333333, 0.333333, 0.3333337])
+    model.fit(LOGITS, Y)
+    np.testing.assert_allclose(model.source_prior_, 1 / 3, rtol=1e-14)
+    np.testing.assert_allclose(model.target_prior_.sum(), 1, rtol=1e-15)
+
+
+def test_the_source_must_allow_what_the_target_holds():
+    message = "source_prior must be positive.*got 0 for number 1 of the sorted classes.*is 0.25"
+    with pytest.raises(ValueError, match=message):
+        PriorShift(source_prior=[0.5, 0.0, 0.5], target_prior=[0.5, 0.25, 0.25]).fit(LOGITS, Y)
+
+
+@pytest.mark.parametrize("alpha", [-1, np.inf, np.nan, "auto", None])
+def test_an_alpha_that_cannot_be_right_is_refused(alpha):
+    with pytest.raises(ValueError, match="'alpha' parameter of PriorShift"):
+        PriorShift(alpha=alpha).fit(LOGITS, Y)
+
+
+def test_rows_that_have_no_probabilities_are_refused():
+    X = LOGITS.copy()
+    X[7] = -np.inf
+    with pytest.raises(ValueError, match="row 7 has every class masked"):
+        PriorShift().fit(X, Y)
+    model = PriorShift(target_prior=[0.5, 0.5, 0.0]).fit(LOGITS, Y)
+    for call in (model.predict_proba, model.predict_log_proba, model.predict):
+        with pytest.raises(ValueError, match="row 7 has every class masked"):
+            call(X)
