@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from skcalib._kernels._blocks import RowSubset, Source, quiet_arithmetic
 from skcalib._kernels._linear_map import (
+    THOROUGH,
     Block,
     Coefficients,
     Features,
     Penalties,
+    Search,
     Start,
     fit_linear_map,
     map_probabilities,
@@ -30,9 +32,8 @@ from skcalib._kernels._linear_map import (
 )
 from skcalib._kernels._softmax import softmax
 
-# Steps of a search for a weak map, of which the last ones change what is served by nothing: 40 and
-# 100 gave the same log loss to three digits on all of 40 score sets.
-_MAX_ITER = 40
+# Of the shuffle that makes folds. Any number will do, as long as it stays.
+_SHUFFLE = 0
 
 
 class Path(NamedTuple):
@@ -51,6 +52,7 @@ def fit_path(
     penalties: Sequence[Penalties],
     *,
     monotone: bool = False,
+    search: Search = THOROUGH,
 ) -> Path:
     """Fit a map for each of the penalties; a search starts where the one before it ended."""
     features = Features(source, start).keep()
@@ -66,7 +68,7 @@ def fit_path(
             each,
             start=last,
             monotone=monotone,
-            max_iter=_MAX_ITER,
+            search=search,
         )
         maps.append(fit.coefficients)
     return Path(start, spreads, tuple(maps))
@@ -120,13 +122,19 @@ def _member(member: int, given: Source, block: Block, path: Path) -> NDArray:
 
 
 def deal(y_index: NDArray, loss: NDArray, n_folds: int) -> NDArray:
-    """Folds (n,), 0 .. n_folds - 1: each has its share of every class, and of its easy rows.
+    """Folds (n,), 0 .. n_folds - 1, each with its share of every class.
 
-    Within a class rows are dealt out in the order of their loss, class after class in the order of
-    their total loss. Nothing is drawn, and neither the order of rows nor that of classes matters.
+    Rows are shuffled, the same way each time, after they were put in an order of their own: by
+    class, classes by their total loss, and by loss within them. So neither the order of the rows
+    matters nor that of the classes. Dealt out in the order of loss itself, rows held out would be
+    more like the others than new ones are, and weak maps would look better than they are: their
+    held-out loss was 2 % too low instead of 1 %.
     """
     in_order = np.lexsort((loss, y_index))  # sums of equal losses come out equal to the last bit
-    total = np.bincount(y_index[in_order], loss[in_order])
+    total = np.bincount(y_index[in_order], loss[in_order])[y_index]
+    in_order = np.lexsort((loss, y_index, total))
+    key = np.empty(len(y_index))
+    key[in_order] = np.random.default_rng(_SHUFFLE).random(len(y_index))
     folds = np.empty(len(y_index), dtype=np.intp)
-    folds[np.lexsort((loss, y_index, total[y_index]))] = np.arange(len(y_index)) % n_folds
+    folds[np.lexsort((key, y_index, total))] = np.arange(len(y_index)) % n_folds
     return folds

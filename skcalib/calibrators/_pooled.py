@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from skcalib._kernels._blocks import RowSubset, Source, quiet_arithmetic, row_blocks
-from skcalib._kernels._linear_map import Penalties, Start
+from skcalib._kernels._linear_map import THOROUGH, Penalties, Search, Start
 from skcalib._kernels._moments import row_losses
 from skcalib._kernels._pool import Path, deal, fit_path, member_densities, pool_probabilities
 from skcalib._kernels._smoothing import smoothing_of
@@ -137,6 +137,7 @@ class PathFitter:
     alpha: float  # precision of the temperature's prior; inf for T = 1
     smoothing: float | str
     monotone: bool = False
+    search: Search = THOROUGH
 
     def __call__(self, rows: CalibrationRows) -> MapFit:
         index = None if len(rows) == len(rows.scores) else rows.index
@@ -152,6 +153,7 @@ class PathFitter:
             Start(temperature, 1 / (rows.total_weight + 1)),
             self.penalties,
             monotone=self.monotone,
+            search=self.search,
         )
         return MapFit(offset, path)
 

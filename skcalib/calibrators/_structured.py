@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skcalib._kernels._linear_map import Penalties
+from skcalib._kernels._linear_map import QUICK, Penalties
 from skcalib._kernels._mixture import fit_mixture
 from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions
@@ -212,7 +212,9 @@ class StructuredScaling(BaseCalibrator):
         rows = CalibrationRows.that_count(scores, y_index, sample_weight)
         groups = groups[rows.index] if self.unseen_groups and groups is not None else None
         plan = self._plan(rows, groups)
-        fit = PathFitter(plan.penalties, _ALPHA, self.smoothing, self.accuracy_preserving)
+        fit = PathFitter(
+            plan.penalties, _ALPHA, self.smoothing, monotone=self.accuracy_preserving, search=QUICK
+        )
         with one_blas_thread:
             offset, path = fit(rows)
             densities = held_out_densities(rows, fit, plan.n_folds, groups)
