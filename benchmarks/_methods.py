@@ -21,7 +21,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from skcalib import IsotonicCalibration, SigmoidCalibration, TemperatureScaling
+from skcalib import (
+    EnsembleTemperatureScaling,
+    IsotonicCalibration,
+    MatrixScaling,
+    SigmoidCalibration,
+    StructuredScaling,
+    TemperatureScaling,
+    VectorScaling,
+)
 
 # Distribution and module names of what is compared.
 PACKAGES = {
@@ -33,8 +41,10 @@ PACKAGES = {
     "venn-abers": "venn_abers",
 }
 
-
 BASELINE = "uncalibrated"
+
+# A matrix of so many classes, or a fit for each of them, takes minutes.
+_MANY_CLASSES = 500
 
 
 class Calibrator:
@@ -63,7 +73,7 @@ class Method:
     package : str, one of `PACKAGES`
     make : callable, from the number of classes to an unfitted `Calibrator`
     family : str, methods of one family do the same thing and compete in speed
-    max_classes : float, more of them it cannot take, or not in an hour
+    max_classes : float, more of them it cannot take, or not in reasonable time
     max_elements : float, more scores take minutes: not tried in `benchmarks.speed`
     traced : bool, whether its memory is numpy's, which `tracemalloc` sees
     """
@@ -252,12 +262,34 @@ METHODS = (
         "skcalib",
         lambda k: Ours(SigmoidCalibration(classes=np.arange(k))),
         "sigmoid",
+        max_classes=_MANY_CLASSES,
     ),
     Method(
         "skcalib: isotonic",
         "skcalib",
         lambda k: Ours(IsotonicCalibration(classes=np.arange(k))),
         "isotonic",
+        max_classes=_MANY_CLASSES,
+    ),
+    Method(
+        "skcalib: ensemble temperature",
+        "skcalib",
+        lambda k: Ours(EnsembleTemperatureScaling(classes=np.arange(k))),
+    ),
+    Method("skcalib: vector", "skcalib", lambda k: Ours(VectorScaling(classes=np.arange(k)))),
+    Method(
+        "skcalib: matrix",
+        "skcalib",
+        lambda k: Ours(MatrixScaling(classes=np.arange(k))),
+        max_classes=_MANY_CLASSES,
+    ),
+    Method(
+        "skcalib: structured, order kept",
+        "skcalib",
+        lambda k: Ours(StructuredScaling(classes=np.arange(k), accuracy_preserving=True)),
+    ),
+    Method(
+        "skcalib: structured", "skcalib", lambda k: Ours(StructuredScaling(classes=np.arange(k)))
     ),
     Method(
         "scikit-learn: temperature, bare",
@@ -288,7 +320,12 @@ METHODS = (
     Method("probmetrics: ts-mix", "probmetrics", lambda k: Probmetrics("ts-mix")),
     Method("probmetrics: ETS", "probmetrics", lambda k: Probmetrics("ets", loss="ce")),
     Method("probmetrics: SVS", "probmetrics", lambda k: Probmetrics("svs")),
-    Method("probmetrics: SMS", "probmetrics", lambda k: Probmetrics("sms"), max_classes=500),
+    Method(
+        "probmetrics: SMS",
+        "probmetrics",
+        lambda k: Probmetrics("sms"),
+        max_classes=_MANY_CLASSES,
+    ),
     Method(
         "netcal: temperature",
         "netcal",

@@ -20,12 +20,15 @@ PACKAGED = (
     "wordnet_lexname_mlp",
 )
 
-METRICS = ("log loss", "Brier", "ECE15")
+METRICS = ("log loss", "Brier", "ECE15", "accuracy")
 
 # How far a row of probabilities may be from summing to one; float32 with many classes needs it.
 _SUM_TOLERANCE = 1e-3
 
 _ECE_BINS = 15  # its customary number
+
+# The log loss takes a probability of less for this much, as scikit-learn does: at most 36 nats.
+SMALLEST = float(np.finfo(np.float64).eps)
 
 
 class ScoreSet(NamedTuple):
@@ -36,6 +39,7 @@ class ScoreSet(NamedTuple):
     y: NDArray  # (n,)
     calibration: NDArray  # indices of rows
     test: NDArray  # indices of rows
+    shift: NDArray | None = None  # (n,) how far a row is from the calibration rows, where known
 
     @property
     def n_classes(self) -> int:
@@ -49,11 +53,14 @@ class NotProbabilities(Exception):
 def packaged_sets() -> list[ScoreSet]:
     """The sets that come with skcalib."""
     sets = [load_logits(name) for name in PACKAGED]
-    return [_score_set(s.name, s.logits, s.target, s.calibration) for s in sets]
+    return [_score_set(s.name, s.logits, s.target, s.calibration, s.groups) for s in sets]
 
 
 def sets_in(folder: Path) -> list[ScoreSet]:
-    """Every .npz of a folder: `logits` (N, K) or binary `decision` (N,), `y`, and `split`."""
+    """Every .npz of a folder: `logits` (N, K) or binary `decision` (N,), `y`, and `split`.
+
+    Read are also the whole numbers of a `group`.
+    """
     return [_read(path) for path in sorted(folder.glob("*.npz"))]
 
 
@@ -64,29 +71,42 @@ def _read(path: Path) -> ScoreSet:
         else:
             half = archive["decision"].astype(np.float64) / 2
             logits = np.stack([-half, half], axis=1)
-        return _score_set(path.stem, logits, archive["y"], archive["split"] == 0)
+        calibration = archive["split"] == 0
+        return _score_set(path.stem, logits, archive["y"], calibration, archive.get("group"))
 
 
-def _score_set(name: str, logits: NDArray, y: NDArray, calibration: NDArray) -> ScoreSet:
+def _score_set(
+    name: str, logits: NDArray, y: NDArray, calibration: NDArray, group: NDArray | None
+) -> ScoreSet:
     rows = np.flatnonzero(calibration), np.flatnonzero(~calibration)
-    return ScoreSet(name, logits.astype(np.float64), y.astype(np.intp), *rows)
+    return ScoreSet(
+        name, logits.astype(np.float64), y.astype(np.intp), *rows, _shift(group, calibration)
+    )
+
+
+def _shift(group: NDArray | None, calibration: NDArray) -> NDArray | None:
+    """Numbered groups are degrees of shift if calibration rows know only one of them."""
+    if group is None or group.dtype.kind not in "iu" or len(np.unique(group[calibration])) > 1:
+        return None
+    return group
 
 
 def judge(y: NDArray, proba: NDArray) -> dict[str, float]:
     """The `METRICS` of probabilities (n, K) of classes y (n,).
 
-    As scikit-learn does, the log loss takes a probability of less than 2e-16 for that: 36 nats
-    for what a method called impossible. The Brier score is summed over classes, 0 to 2.
+    What a method called impossible costs it `-log(SMALLEST)`. The Brier score is summed over
+    classes, 0 to 2. Accuracy is the likeliest class's; all others are better when smaller.
     """
     proba = proba.astype(np.float64)
     total = proba.sum(axis=1)
     if not np.abs(total - 1).max() <= _SUM_TOLERANCE or proba.min() < 0:
         raise NotProbabilities
     p_true = proba[np.arange(len(y)), y]
-    epsilon = np.finfo(np.float64).eps
-    log_loss = -np.log(np.clip(p_true, epsilon, 1)).mean()
+    log_loss = -np.log(np.clip(p_true, SMALLEST, 1)).mean()
     brier = ((proba**2).sum(axis=1) - 2 * p_true + 1).mean()
-    return dict(zip(METRICS, (log_loss, brier, _top_label_ece(y, proba)), strict=True))
+    accuracy = (proba.argmax(axis=1) == y).mean()
+    scores = log_loss, brier, _top_label_ece(y, proba), accuracy
+    return dict(zip(METRICS, map(float, scores), strict=True))
 
 
 def _top_label_ece(y: NDArray, proba: NDArray) -> float:

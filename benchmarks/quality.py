@@ -1,175 +1,177 @@
 """Test scores of calibrated probabilities, on real classifiers' outputs.
 
 Every method is fitted on n of a set's calibration rows, drawn without replacement and the same for
-all methods, and judged on all test rows: log loss (nats), Brier score (summed over classes) and
-top-label calibration error in 15 bins, each by one function for all, smaller is better. Figures
-are means over draws; "all" is all calibration rows, once. Scores are given in float64, without
-weights. The last tables sum up over sets: the geometric mean of a method's log loss over the
-uncalibrated one, and its largest excess over it on any set.
+all methods, and judged on all test rows: log loss (nats), Brier score (summed over classes),
+top-label calibration error in 15 bins and accuracy, each by one function for all; and CPU seconds
+of the fit stand beside them. Figures are means over draws; "all" is all calibration rows, once.
+Scores are given in float64, without weights. The log loss takes a probability below 2.2e-16 for
+that much, as scikit-learn's does: a class that a method calls impossible costs 36 nats, and one
+such row in a hundred .36. Without that rule some methods' mean would be infinite.
 
-A method that raises shows as "fails" with the error's name, and in the summary with the number of
-sets it was left with. Judge by log loss or Brier score: predicting the base rate has no
-calibration error and no skill.
+The tables that follow sum up over pairs of a set and a size: ratios of log loss to the
+uncalibrated model's and to other packages', how often the smaller is ours, the worst case, losses
+of those whom calibration harmed, accuracy, and seconds. A set whose calibration rows know one
+degree of shift of several (`mnist_cnn_shift`) is also judged degree by degree.
+
+A method that raises shows as "fails" with the error's name. What is compared with it is then
+counted over the pairs where both have a number, and their number is said. Judge by log loss or
+Brier score: predicting the base rate has no calibration error and no skill.
+
+The tables and the figure of the user guide are made by
+
+    python -m benchmarks.quality --data path/to/npz --repeats 10 --output draws.json --rst
+
+in half an hour. With `--from draws.json --rst` they are made again without fitting anything.
 """
 
 import argparse
+import sys
 import time
 import warnings
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._documents import write_documents
+from benchmarks._draws import SECONDS, WHOLE, Results
+from benchmarks._learning_curves import CURVE_SIZES, LEAST_ROWS
 from benchmarks._methods import BASELINE, Method, methods
-from benchmarks._report import print_conditions, print_table
-from benchmarks._score_sets import METRICS, ScoreSet, judge, packaged_sets, sets_in
+from benchmarks._report import conditions
+from benchmarks._score_sets import ScoreSet, judge, packaged_sets, sets_in
+from benchmarks._summary import print_set, print_summary
 from benchmarks._timing import failure, one_thread
 
 SIZES = ("50", "100", "500", "2000", "all")
+
+# Where the tables and the figure belong.
+_GUIDE = Path("doc/user_guide")
 
 EXAMPLES = """examples:
   python -m benchmarks.quality                        five sets
   python -m benchmarks.quality --data path/to/npz     every .npz with logits, y and split
   python -m benchmarks.quality --only skcalib scikit-learn --sizes 100 all --repeats 20
+  python -m benchmarks.quality --from draws.json      the tables alone
 """
-
-Cell = dict[str, float] | str  # means by metric, or why there are none
-Results = dict[str, dict[str, dict[str, Cell]]]  # by set, method, and size
-Summary = Callable[[NDArray, NDArray], float]
 
 
 class Case(NamedTuple):
     """Calibration rows of one size, and every draw of them."""
 
-    size: str
+    n: int
     draws: list[NDArray]
 
 
 def main() -> None:
     arguments = _parse_arguments()
+    results = Results.load(arguments.load) if arguments.load else _measure_all(arguments)
+    print("\n- ".join(results.conditions))
+    for name in results.sets:
+        print_set(results, name, arguments.sizes)
+    print_summary(results, arguments.sizes, arguments.without)
+    if arguments.rst:
+        write_documents(results, arguments.sizes, arguments.without, arguments.rst)
+
+
+def _measure_all(arguments: argparse.Namespace) -> Results:
     sets = sets_in(arguments.data) if arguments.data else packaged_sets()
     if not sets:
         raise SystemExit(f"There is no .npz file in {arguments.data}.")
     candidates = methods(arguments.only and [BASELINE, *arguments.only])
-    print_conditions()
-    results = {}
+    results = Results(conditions(), {}, [])
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        _warm_up(candidates)
         for score_set in sets:
-            cases = _cases(score_set, arguments.sizes, arguments.repeats, arguments.seed)
-            cells = {
-                method.name: _measure(method, score_set, cases, arguments.patience)
-                for method in candidates
-            }
-            results[score_set.name] = cells
-            _print_set(score_set, arguments.sizes, cells)
-    _print_summary(results, arguments.sizes)
+            results.sets[score_set.name] = _counts(score_set)
+            for method in candidates:
+                results.draws += _measure(method, score_set, arguments)
+                if arguments.output:
+                    results.save(arguments.output)
+            _say(f"{score_set.name}: {time.process_time():.0f} s of CPU so far")
+    return results
 
 
-def _cases(score_set: ScoreSet, sizes: list[str], repeats: int, seed: int) -> list[Case]:
-    """Draws of calibration rows; none for a size that a set does not have."""
+def _counts(score_set: ScoreSet) -> dict[str, int]:
+    rows = {"calibration": len(score_set.calibration), "test": len(score_set.test)}
+    return {"classes": score_set.n_classes, **rows}
+
+
+def _warm_up(candidates: list[Method]) -> None:
+    """What a package imports or compiles at its first fit is not the first set's cost."""
+    rng = np.random.default_rng(0)
+    logits, y = rng.standard_normal((60, 2)), np.arange(60) % 2
+    for method in candidates:
+        with suppress(Exception):  # shows where it is measured
+            model = method.make(2)
+            scores = model.prepare(logits)
+            model.fit(scores, y)
+            model.predict_proba(scores)
+
+
+def _cases(score_set: ScoreSet, arguments: argparse.Namespace) -> list[Case]:
+    """Draws of calibration rows, small sizes first; none for a size that a set does not have."""
+    n_rows = len(score_set.calibration)
+    sizes = {n_rows if size == "all" else int(size) for size in arguments.sizes}
+    if arguments.rst and n_rows >= LEAST_ROWS:
+        sizes |= set(CURVE_SIZES)
     cases = []
-    for size in sizes:
-        if size == "all":
-            cases.append(Case(size, [score_set.calibration]))
-        elif int(size) < len(score_set.calibration):
-            generators = [np.random.default_rng([seed, int(size), i]) for i in range(repeats)]
-            draws = [g.choice(score_set.calibration, int(size), replace=False) for g in generators]
-            cases.append(Case(size, draws))
+    for n in sorted(size for size in sizes if size <= n_rows):
+        seeds = [[arguments.seed, n, i] for i in range(arguments.repeats)]
+        if n == n_rows:
+            draws = [score_set.calibration]
+        else:
+            rngs = map(np.random.default_rng, seeds)
+            draws = [rng.choice(score_set.calibration, n, replace=False) for rng in rngs]
+        cases.append(Case(n, draws))
     return cases
 
 
 def _measure(
-    method: Method, score_set: ScoreSet, cases: list[Case], patience: float
-) -> dict[str, Cell]:
-    """Mean scores for each size; larger sizes are not tried once one took too long."""
-    if score_set.n_classes > method.max_classes:
-        return {case.size: f"K > {method.max_classes}" for case in cases}
-    cells: dict[str, Cell] = {}
-    for case in cases:
+    method: Method, score_set: ScoreSet, arguments: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Scores of every draw; larger sizes are not tried once one took too long."""
+    draws: list[dict[str, Any]] = []
+    label = {"set": score_set.name, "method": method.name, "part": WHOLE}
+    why = "" if score_set.n_classes <= method.max_classes else f"K > {method.max_classes}"
+    for n, draws_of_rows in _cases(score_set, arguments):
+        if why:
+            draws.append({**label, "n": n, "repeat": 0, "failure": why})
+            continue
         start = time.process_time()
-        cells[case.size] = _mean_scores(method, score_set, case.draws)
-        if time.process_time() - start > patience * len(case.draws):
-            break
-    return {case.size: cells.get(case.size, "too slow") for case in cases}
+        for repeat, rows in enumerate(draws_of_rows):
+            for scores in _scores(method, score_set, rows):
+                draws.append({**label, "n": n, "repeat": repeat, **scores})
+        seconds = (time.process_time() - start) / len(draws_of_rows)
+        why = "too slow" if seconds > arguments.patience else ""
+        if seconds > 1:
+            _say(f"{score_set.name}, {method.name}, n = {n}: {seconds:.1f} s a draw")
+    return draws
 
 
-def _mean_scores(method: Method, score_set: ScoreSet, draws: list[NDArray]) -> Cell:
-    """One draw that fails fails them all: a mean over the others would flatter."""
-    scores, failures = [], []
-    for rows in draws:
-        try:
-            scores.append(_scores(method, score_set, rows))
-        except Exception as error:
-            failures.append(failure(error))
-    if failures:
-        often = f" ({len(failures)} of {len(draws)})" if scores else ""
-        return failures[0] + often
-    return {metric: float(np.mean([s[metric] for s in scores])) for metric in METRICS}
+def _scores(method: Method, score_set: ScoreSet, rows: NDArray) -> list[dict[str, Any]]:
+    """Of all test rows, and of each degree of shift."""
+    try:
+        model = method.make(score_set.n_classes)
+        scores = model.prepare(score_set.logits[rows])
+        start = time.process_time()
+        model.fit(scores, score_set.y[rows])
+        seconds = time.process_time() - start
+        proba = model.predict_proba(model.prepare(score_set.logits[score_set.test]))
+        y = score_set.y[score_set.test]
+        parts = [(WHOLE, np.ones(len(y), dtype=bool))]
+        if score_set.shift is not None:
+            shift = score_set.shift[score_set.test]
+            parts += [(str(degree), shift == degree) for degree in np.unique(shift)]
+        return [{"part": p, SECONDS: seconds, **judge(y[of], proba[of])} for p, of in parts]
+    except Exception as error:
+        return [{"failure": failure(error)}]
 
 
-def _scores(method: Method, score_set: ScoreSet, rows: NDArray) -> dict[str, float]:
-    model = method.make(score_set.n_classes)
-    model.fit(model.prepare(score_set.logits[rows]), score_set.y[rows])
-    proba = model.predict_proba(model.prepare(score_set.logits[score_set.test]))
-    return judge(score_set.y[score_set.test], proba)
-
-
-def _print_set(score_set: ScoreSet, sizes: list[str], cells: dict[str, dict[str, Cell]]) -> None:
-    counts = f"{len(score_set.calibration)} calibration and {len(score_set.test)} test rows"
-    print(f"\n## {score_set.name}: {score_set.n_classes} classes, {counts}")
-    for metric in METRICS:
-        rows = [
-            [name, *(_text(of_size.get(size, "-"), metric) for size in sizes)]
-            for name, of_size in cells.items()
-        ]
-        print_table(metric, ["", *(f"n = {size}" for size in sizes)], rows)
-
-
-def _text(cell: Cell, metric: str) -> str:
-    return cell if isinstance(cell, str) else f"{cell[metric]:.4f}"
-
-
-def _print_summary(results: Results, sizes: list[str]) -> None:
-    """What the sets say together, of those that have so many rows."""
-    print(f"\n## {len(results)} sets together")
-    names = list(next(iter(results.values())))
-    summaries = {
-        f"log loss over that of {BASELINE}, geometric mean": _geometric_mean_ratio,
-        f"largest excess of log loss over that of {BASELINE}, nats": _largest_excess,
-    }
-    for title, summary in summaries.items():
-        rows = [
-            [name, *(_over_sets(results, name, size, summary) for size in sizes)] for name in names
-        ]
-        print_table(title, ["", *(_sets_that_have(size, results) for size in sizes)], rows)
-
-
-def _sets_that_have(size: str, results: Results) -> str:
-    tried = sum(size in cells[BASELINE] for cells in results.values())
-    few = "" if tried == len(results) else f" ({tried} of {len(results)} sets)"
-    return f"n = {size}{few}"
-
-
-def _over_sets(results: Results, name: str, size: str, summary: Summary) -> str:
-    """A method's summary, with the number of sets it is of where it is not of all."""
-    tried = [cells for cells in results.values() if size in cells[BASELINE]]
-    usable = [cells for cells in tried if isinstance(cells[name][size], dict)]
-    few = "" if len(usable) == len(tried) else f" ({len(usable)} of {len(tried)})"
-    if not usable:
-        return f"-{few}"
-    loss, base = (np.array([c[of][size]["log loss"] for c in usable]) for of in (name, BASELINE))
-    return f"{summary(loss, base):.3f}{few}"
-
-
-def _geometric_mean_ratio(loss: NDArray, base: NDArray) -> float:
-    return float(np.exp(np.log(loss / base).mean()))
-
-
-def _largest_excess(loss: NDArray, base: NDArray) -> float:
-    return float((loss - base).max())
+def _say(progress: str) -> None:
+    print(progress, file=sys.stderr, flush=True)
 
 
 def _size(text: str) -> str:
@@ -193,6 +195,24 @@ def _parse_arguments() -> argparse.Namespace:
         "--patience", type=float, default=60, help="CPU seconds a method may take for a draw (60)"
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="methods whose name begins so")
+    parser.add_argument(
+        "--without",
+        default="langid_udhr",
+        metavar="NAME",
+        help="a set so far from calibrated that means are also shown without it (langid_udhr)",
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="keep every draw here (.json)")
+    parser.add_argument(
+        "--from", nargs="+", type=Path, dest="load", metavar="FILE", help="tables of such files"
+    )
+    parser.add_argument(
+        "--rst",
+        nargs="?",
+        type=Path,
+        const=_GUIDE,
+        metavar="DIR",
+        help=f"fit the sizes of learning curves too, and write tables and figure ({_GUIDE})",
+    )
     return parser.parse_args()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracles import best_temperature, mean_log_loss
+from registry import CALIBRATORS
 from scipy.special import expit, softmax
 from sklearn.datasets import load_digits, load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -25,14 +26,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcalib import (
-    CalibratedClassifier,
     IsotonicCalibration,
-    SigmoidCalibration,
     TemperatureScaling,
 )
 from skcalib.datasets import load_logits, make_miscalibrated_logits
 
-CALIBRATORS = [CalibratedClassifier, IsotonicCalibration, SigmoidCalibration, TemperatureScaling]
+NAMED = f"CALIBRATORS = {[calibrator.__name__ for calibrator in CALIBRATORS]}"
 KNOWN = json.loads((Path(__file__).parent / "data" / "known_answers.json").read_text())
 
 
@@ -298,8 +297,8 @@ before = np.geterr(), np.geterrcall(), np.get_printoptions(), list(warnings.filt
 state = np.random.get_state()[1].tolist()
 import skcalib, skcalib.datasets
 X, y = skcalib.datasets.make_miscalibrated_logits(60, 3, random_state=0)
-for calibrator in (skcalib.TemperatureScaling, skcalib.SigmoidCalibration,
-                   skcalib.IsotonicCalibration, skcalib.CalibratedClassifier):
+for name in CALIBRATORS:
+    calibrator = getattr(skcalib, name)
     calibrator().fit(X, y).predict_proba(X)
 assert np.geterr() == before[0] and np.geterrcall() == before[1]
 assert np.get_printoptions() == before[2]
@@ -307,7 +306,7 @@ assert np.random.get_state()[1].tolist() == state
 added = [f for f in warnings.filters if f not in before[3]]
 assert not [f for f in added if "skcalib" in str(f)], added
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", NAMED + code], capture_output=True, text=True)
     assert done.stderr == ""
 
 
@@ -327,8 +326,8 @@ cases = {
     "masked": (np.where(onehot > np.roll(onehot, 1, 1) - 1, logits, -np.inf), y),
     "far apart": (1e4 * logits, y),
 }
-for calibrator in (skcalib.TemperatureScaling, skcalib.SigmoidCalibration,
-                   skcalib.IsotonicCalibration):
+for name in CALIBRATORS:
+    calibrator = getattr(skcalib, name)
     for X, labels in cases.values():
         for dtype in (np.float32, np.float64):
             model = calibrator(classes=[0, 1, 2]).fit(X.astype(dtype), labels)
@@ -338,7 +337,7 @@ for calibrator in (skcalib.TemperatureScaling, skcalib.SigmoidCalibration,
             model.predict(X.astype(dtype))
 """
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True
+        [sys.executable, "-W", "error", "-c", NAMED + code], capture_output=True, text=True
     )
     assert done.stderr == ""
 

@@ -122,6 +122,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
             The fitted calibrator. If `fit` fails it is left as it was before.
         """
         self._check_parameters()
+        self._check_groups(groups, self)
         if self.estimator is None:
             fitted = self._fit_on_scores(X, y, sample_weight, groups, params)
         elif self.classes is not None:
@@ -173,7 +174,8 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
             proba = pairs[0].predict_proba(X)
             for pair in pairs[1:]:
                 proba = proba + pair.predict_proba(X)
-            return proba / proba.dtype.type(len(pairs))
+            with np.errstate(under="ignore"):
+                return proba / proba.dtype.type(len(pairs))
         scores = self._scores(X)
         return refuse_nan_rows(self.calibrator_.predict_proba(scores), scores)
 
@@ -244,6 +246,9 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
                 "estimator=FrozenEstimator(model)."
             )
         check_parameters(self)
+
+    def _check_groups(self, groups: ArrayLike | None, wrapper: BaseCalibrator) -> None:
+        """Refuse groups, or their absence, if what `wrapper` does with them cannot be right."""
 
     def _fit_on_scores(
         self,

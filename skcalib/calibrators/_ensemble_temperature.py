@@ -23,7 +23,8 @@ _PSEUDO_COUNTS = np.array([0.1, 0.2, 0.5])
 class EnsembleTemperatureScaling(BaseCalibrator):
     """Calibrate a classifier by a mixture of tempered, own and uniform probabilities.
 
-    Probabilities are ``w_2 softmax(z / T) + w_1 softmax(z) + w_0 / K``. Where a single temperature
+    Probabilities are ``w_0 / K + w_1 softmax(z) + w_2 ((1 - e) softmax(z / T) + e / K)``, with
+    ``e = 1 / (n + 1)`` of n calibration rows. Where a single temperature
     must make all rows modest because a few are very wrong, the mixture does not: rows that are
     wrong whatever the model says are uniform's. The order of classes within a row stays, and so
     does the predicted class.
@@ -139,8 +140,9 @@ class EnsembleTemperatureScaling(BaseCalibrator):
         groups: NDArray | None,
     ) -> PooledMap:
         rows = CalibrationRows.that_count(scores, y_index, sample_weight)
-        offset, path = PathFitter((Penalties(),), self.alpha, self.smoothing)(rows)
+        offset, path, obstacle = PathFitter((Penalties(),), self.alpha, self.smoothing)(rows)
         # Three numbers of all rows: no need to hold any out.
         densities = member_densities(rows.source(), rows.source(offset), path, rows.labels)
         weights = fit_mixture(densities, rows.weights, _PSEUDO_COUNTS)
-        return PooledMap(path, offset, weights, rows.n_classes, True, {"weights_": weights})
+        shown = {"weights_": weights}
+        return PooledMap(path, offset, weights, rows.n_classes, True, obstacle, shown)

@@ -14,6 +14,7 @@ from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions
 from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._pooled import (
+    MOST_COEFFICIENTS,
     CalibrationRows,
     PathFitter,
     PooledMap,
@@ -27,8 +28,10 @@ from skcalib.calibrators._threads import one_blas_thread
 _PENALTIES = (100.0, 10.0, 1.0, 0.1, 0.01)
 _DEFAULT_PENALTY = 1.0
 
-# The search keeps twenty vectors of the coefficients: 670 MB of them.
-_MOST_CLASSES = 2048
+# Times K^2 it is still finite; an infinite penalty leaves its coefficients out.
+_LARGEST_PENALTY = 1e100
+
+_MOST_CLASSES = int(np.sqrt(MOST_COEFFICIENTS))
 
 # Shares of the pool that serves: neither uniform nor the model's own, the map alone.
 _MAP_ALONE = np.array([0.0, 0.0, 1.0])
@@ -39,7 +42,7 @@ class _LinearScaling(BaseCalibrator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseCalibrator._parameter_constraints,
-        "penalty": [StrOptions({"cv"}), Interval(Real, 0, None, closed="neither")],
+        "penalty": [StrOptions({"cv"}), Interval(Real, 0, _LARGEST_PENALTY, closed="right")],
         "alpha": [Interval(Real, 0, None, closed="both")],  # inf included
         "smoothing": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
     }
@@ -71,10 +74,10 @@ class _LinearScaling(BaseCalibrator):
                 shown = {"penalties_": np.array(_PENALTIES), "cv_losses_": losses}
             else:
                 penalty = float(self.penalty)
-            offset, path = self._fitter((penalty,), rows.n_classes)(rows)
+            offset, path, obstacle = self._fitter((penalty,), rows.n_classes)(rows)
         fitted = {name: c for name, c in path.maps[0]._asdict().items() if c is not None}
         shown |= {"penalty_": penalty, **self._shown(fitted)}
-        return PooledMap(path, offset, _MAP_ALONE, rows.n_classes, False, shown)
+        return PooledMap(path, offset, _MAP_ALONE, rows.n_classes, False, obstacle, shown)
 
     def _fitter(self, penalties: tuple[float, ...], n_classes: int) -> PathFitter:
         blocks = tuple(self._penalties(penalty, n_classes) for penalty in penalties)
@@ -93,12 +96,14 @@ class _LinearScaling(BaseCalibrator):
 class VectorScaling(_LinearScaling):
     """Calibrate a classifier by a stretch and a bias for the logit of each class.
 
-    Probabilities are ``softmax(a_k z_k + b_k)``, with z the log-probabilities that a temperature
-    left. Stretches shrink to 1 and biases to 0, by a penalty that many rows outweigh. Classes that
-    are predicted too often or too rarely are mended; the predicted class can change.
+    Probabilities are ``softmax(a_k z_k + b_k)``, with ``z = log((1 - e) softmax(s / T) + e / K)``
+    of the scores s. The share ``e = 1 / (n + 1)``, n being the sum of the weights, keeps z bounded:
+    let weights sum to the number of rows, not to one. Stretches shrink to 1 and biases to 0, by a
+    penalty that many rows outweigh. Classes that are predicted too often or too rarely are mended;
+    the predicted class can change.
 
-    For two classes this is beta calibration: with ``alpha=np.inf`` (no temperature first) the
-    logit of the second is linear in log p and log(1 - p).
+    For two classes this is beta calibration, with shrinkage and of probabilities with that share
+    mixed in; with ``alpha=np.inf`` no temperature comes first.
 
     Parameters
     ----------
@@ -111,8 +116,9 @@ class VectorScaling(_LinearScaling):
     classes : array-like of shape (n_classes,), default=None
         Without an estimator: the label of each column of X.
     penalty : float or "cv", default=1.0
-        r in the objective ``sum(w * log_loss) + r * K * (sum((a - 1)**2) + sum(b**2))``, positive.
-        "cv" takes that of 100, 10, 1, 0.1 and 0.01 with the lowest log loss on rows held out.
+        r in the objective ``sum(w * log_loss) + r * K * (sum((a - 1)**2) + sum(b**2))``, positive
+        and at most 1e100. "cv" takes that of 100, 10, 1, 0.1 and 0.01 with the lowest log loss on
+        rows held out, in 10, 5 or 3 folds by cost; groups are not kept whole.
     alpha : float, default=1.0
         Precision of the prior on log T of the temperature that comes first; ``np.inf`` for none.
     smoothing : "auto" or float, default="auto"
@@ -159,13 +165,8 @@ class VectorScaling(_LinearScaling):
 
     See Also
     --------
-    StructuredScaling : Linear maps of several strengths, pooled; better on almost all data.
+    StructuredScaling : Linear maps of several strengths, pooled: better than one strength.
     MatrixScaling : The same with coefficients between classes.
-
-    Notes
-    -----
-    A share 1 / (n + 1) of the uniform distribution is mixed in after the temperature, n being the
-    sum of the weights: let them sum to the number of rows, not to one.
 
     References
     ----------
@@ -220,9 +221,11 @@ class VectorScaling(_LinearScaling):
 class MatrixScaling(_LinearScaling):
     """Calibrate a classifier by a matrix and a bias for its logits.
 
-    Probabilities are ``softmax(A z + b)``, with z the log-probabilities that a temperature left.
-    A shrinks to the identity and b to 0, off the diagonal by as much more as there are more
-    coefficients: structured matrix scaling. The predicted class can change.
+    Probabilities are ``softmax(A z + b)``, with ``z = log((1 - e) softmax(s / T) + e / K)`` of the
+    scores s. The share ``e = 1 / (n + 1)``, n being the sum of the weights, keeps z bounded: let
+    weights sum to the number of rows, not to one. A shrinks to the identity and b to 0, off the
+    diagonal by as much more as there are more coefficients: structured matrix scaling. The
+    predicted class can change.
 
     Parameters
     ----------
@@ -236,8 +239,9 @@ class MatrixScaling(_LinearScaling):
         Without an estimator: the label of each column of X.
     penalty : float or "cv", default=1.0
         r in the objective ``sum(w * log_loss) + r * K * (sum((diag(A) - 1)**2) + sum(b**2)) +
-        r * K * (K - 1) * sum(off_diag(A)**2)``, positive. "cv" takes that of 100, 10, 1, 0.1
-        and 0.01 with the lowest log loss on rows held out.
+        r * K * (K - 1) * sum(off_diag(A)**2)``, in (0, 1e100]. "cv" takes that of 100, 10, 1, 0.1
+        and 0.01 with the lowest log loss on rows held out, in 10, 5 or 3 folds by cost; groups
+        are not kept whole.
     alpha : float, default=1.0
         Precision of the prior on log T of the temperature that comes first; ``np.inf`` for none.
     smoothing : "auto" or float, default="auto"
@@ -285,18 +289,13 @@ class MatrixScaling(_LinearScaling):
     Raises
     ------
     ValueError
-        By `fit`, besides what :class:`TemperatureScaling` raises: for more than 2048 classes,
-        whose coefficients do not fit into memory.
+        By `fit`, besides what :class:`TemperatureScaling` raises: for more than 1448 classes,
+        whose search would take more than 720 MB.
 
     See Also
     --------
-    StructuredScaling : Linear maps of several strengths, pooled; better on almost all data.
+    StructuredScaling : Linear maps of several strengths, pooled: better than one strength.
     VectorScaling : The same without coefficients between classes.
-
-    Notes
-    -----
-    A share 1 / (n + 1) of the uniform distribution is mixed in after the temperature, n being the
-    sum of the weights: let them sum to the number of rows, not to one.
 
     References
     ----------

@@ -27,6 +27,15 @@ _METHODS: dict[str, type[BaseCalibrator]] = {
 }
 
 
+# What else the literature calls them.
+_OTHER_NAMES = {
+    "platt": " Platt's method is 'sigmoid'.",
+    "beta": " Beta calibration is 'vector' for two classes.",
+    "dirichlet": " 'matrix' is the same linear map with shrinkage.",
+    "prior_shift": " It needs a prior: pass PriorShift(target_prior=...).",
+}
+
+
 class CalibratedClassifier(BaseCalibrator):
     """Calibrate a classifier by the method named, so that the method can be searched over.
 
@@ -42,9 +51,9 @@ class CalibratedClassifier(BaseCalibrator):
             "sigmoid", "isotonic"} or calibrator, default="structured"
         A name stands for that calibrator with its default parameters. A calibrator, such as
         ``TemperatureScaling(alpha=0)``, gives its own; what concerns the wrapping (estimator,
-        scores, classes, folds) is set here, not there. The default is the one of the lowest log
-        loss on most data, and never far from it (see the user guide); where the predicted class
-        must stay take "temperature", "ensemble_temperature" or
+        scores, classes, folds) is set here, not there. The default is the one of the lowest mean
+        log loss on the score sets of the user guide, which says where it loses; where the
+        predicted class must stay take "temperature", "ensemble_temperature" or
         ``StructuredScaling(accuracy_preserving=True)``.
     response_method : {"auto", "decision_function", "predict_proba", "predict_log_proba"}, \
             default="auto"
@@ -122,10 +131,16 @@ class CalibratedClassifier(BaseCalibrator):
         self.n_jobs = n_jobs
 
     def _check_parameters(self) -> None:
+        if not isinstance(self.method, BaseCalibrator) and self.method not in _METHODS:
+            raise _unknown_method(self.method)
         super()._check_parameters()
         if isinstance(self.method, BaseCalibrator):
             self.method._check_parameters()
             _refuse_wrapping_parameters(self.method)
+
+    def _check_groups(self, groups: ArrayLike | None, wrapper: BaseCalibrator) -> None:
+        if isinstance(self.method, BaseCalibrator):
+            self.method._check_groups(groups, wrapper)
 
     def _fit_map(
         self,
@@ -136,6 +151,20 @@ class CalibratedClassifier(BaseCalibrator):
     ) -> CalibrationMap:
         method = _METHODS[self.method]() if isinstance(self.method, str) else self.method
         return method._fit_map(scores, y_index, sample_weight, groups)
+
+
+def _unknown_method(method: Any) -> ValueError | TypeError:
+    """The error for a method that is neither a name nor a calibrator."""
+    expected = (
+        f"method must be one of {sorted(_METHODS)} or a calibrator such as "
+        "TemperatureScaling(alpha=0), got "
+    )
+    if isinstance(method, type):
+        return TypeError(f"{expected}the class {method.__name__}: pass {method.__name__}().")
+    if not isinstance(method, str):
+        return TypeError(f"{expected}{method!r}.")
+    hint = _OTHER_NAMES.get(method, "")
+    return ValueError(f"{expected}{method!r}.{hint}")
 
 
 def _refuse_wrapping_parameters(method: BaseCalibrator) -> None:

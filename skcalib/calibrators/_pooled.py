@@ -1,6 +1,7 @@
 """What calibrators by linear maps share: rows, the start of a map, folds, the pool that serves."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,11 +17,14 @@ from skcalib._kernels._smoothing import smoothing_of
 from skcalib._kernels._softmax import softmax
 from skcalib._response import Scores
 from skcalib.calibrators._map import CalibrationMap
-from skcalib.calibrators._temperature import fit_scores
+from skcalib.calibrators._temperature import fit_scores, why_undetermined
 
 # Folds, by what a fit costs: n K^2 up to the first number.
 _FOLDS = (1e6, 10), (5e6, 5), (np.inf, 3)
-_FEWEST_ROWS = 10
+FEWEST_ROWS = 10
+
+# A search keeps some forty vectors of the coefficients: 720 MB of them.
+MOST_COEFFICIENTS = 2**21
 
 # Losses that differ by less are equal but for rounding.
 _SAME_LOSS = 1e-6
@@ -35,7 +39,13 @@ class PooledMap(CalibrationMap):
     shares: NDArray  # (2 + maps,): of uniform, of the model's own, of each map
     n_classes: int
     keeps_order: bool  # whether every member leaves the order of classes within a row
+    obstacle: str | None  # why the rows do not determine the temperature
     shown: dict[str, Any]
+
+    @property
+    def temperature(self) -> float:
+        """T, that the maps start from."""
+        return self.path.start.temperature
 
     @property
     def keeps_argmax(self) -> bool:
@@ -47,9 +57,14 @@ class PooledMap(CalibrationMap):
         given, source = scores.source(), scores.source(self.offset)
         return pool_probabilities(given, source, self.path, self.shares)
 
+    def convergence_warning(self) -> str | None:
+        """Why the calibration rows do not determine the temperature, and what to do."""
+        return self.obstacle
+
     def fitted_attributes(self) -> dict[str, Any]:
         """What the calibrator that made the map has to say of it, and the start."""
-        return self.shown | {
+        # Copies: whoever changes what is shown must not change what is served.
+        return {name: deepcopy(value) for name, value in self.shown.items()} | {
             "temperature_": self.path.start.temperature,
             "smoothing_": smoothing_of(self.offset, self.n_classes),
         }
@@ -123,6 +138,7 @@ class MapFit(NamedTuple):
 
     offset: float  # added to probabilities
     path: Path
+    obstacle: str | None  # why the rows do not determine the temperature
 
 
 @dataclass(frozen=True)
@@ -155,12 +171,12 @@ class PathFitter:
             monotone=self.monotone,
             search=self.search,
         )
-        return MapFit(offset, path)
+        return MapFit(offset, path, why_undetermined(fit) if np.isfinite(self.alpha) else None)
 
 
 def number_of_folds(rows: CalibrationRows, groups: NDArray | None = None) -> int:
     """By cost, and no more than there are groups; 0 where rows are too few to hold some out."""
-    if len(rows) < _FEWEST_ROWS:
+    if len(rows) < FEWEST_ROWS:
         return 0
     n_folds = next(folds for cost, folds in _FOLDS if rows.cost <= cost)
     n_groups = n_folds if groups is None else len(np.unique(groups))
@@ -177,18 +193,24 @@ def held_out_densities(
     """
     densities = np.empty((len(rows) if n_folds else 0, 2 + len(fit.penalties)))
     for held_out in _folds(rows, groups, n_folds):
-        offset, path = fit(rows.at(~held_out))
+        offset, path, _ = fit(rows.at(~held_out))
         others = rows.at(held_out)
         sources = others.source(), others.source(offset)
         densities[held_out] = member_densities(*sources, path, others.labels)
     return densities
 
 
+@np.errstate(under="ignore")
+def mixed(densities: NDArray, shares: NDArray) -> NDArray:
+    """What the mixture says of each row's label, (m,)."""
+    return densities @ shares
+
+
 def mean_losses(densities: NDArray, weight: NDArray | None) -> NDArray:
     """Mean log loss (...) of densities (m, ...), in nats; NaN without rows."""
     if not len(densities):
         return np.full(densities.shape[1:], np.nan)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", under="ignore"):
         return -np.average(np.log(densities), axis=0, weights=weight)
 
 

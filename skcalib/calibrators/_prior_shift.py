@@ -48,9 +48,9 @@ class ShiftedLogits:
 
     def read(self, rows: slice | NDArray, buffer: NDArray) -> NDArray:
         block = self.source.read(rows, buffer)
+        shift, possible = self.shift.astype(buffer.dtype), np.isfinite(self.shift)
         # Beside large scores a shift would be lost in rounding.
         np.subtract(block, block.max(axis=1, keepdims=True), out=buffer)
-        shift, possible = self.shift.astype(buffer.dtype), np.isfinite(self.shift)
         if possible.all():
             return np.add(buffer, shift, out=buffer)
         shut = np.isneginf(buffer[:, possible]).all(axis=1, keepdims=True)
@@ -67,7 +67,8 @@ class PriorShiftMap(CalibrationMap):
     @property
     def keeps_argmax(self) -> bool:
         """Only if there is no shift."""
-        return np.array_equal(self.source_prior, self.target_prior)
+        same = np.array_equal(self.source_prior, self.target_prior)
+        return same and bool((self.source_prior > 0).all())
 
     def predict_proba(self, scores: Scores) -> NDArray:
         """Probabilities (n, K)."""
@@ -77,14 +78,14 @@ class PriorShiftMap(CalibrationMap):
         """Log-probabilities (n, K)."""
         return log_softmax(self._shifted(scores))
 
-    def likeliest_target_prior(self, scores: Scores, alpha: float) -> NDArray:
+    def likeliest_target_prior(self, scores: Scores, prior_rows: float) -> NDArray:
         """The pi' of unlabelled rows, (K,): see `PriorShift.adapt`."""
         shift = _log_ratio(np.ones(len(self.source_prior)), self.source_prior)
         # In float64 whatever the scores are: the search would convert them at each of its steps.
         densities = np.empty(scores.values.shape)
         softmax(ShiftedLogits(scores.source(), shift), out=densities)
         _refuse_impossible_rows(refuse_nan_rows(densities, scores), self.source_prior, scores.name)
-        pseudo_counts = alpha * len(shift) * self.source_prior
+        pseudo_counts = prior_rows * len(shift) * self.source_prior
         with one_blas_thread:
             return fit_mixture(densities, None, pseudo_counts, start=self.source_prior)
 
@@ -144,8 +145,8 @@ class PriorShift(BaseCalibrator):
         Class frequencies to serve, in the same order; a class of frequency 0 has probability 0.
         It must be 0 wherever `source_prior` is. None takes those of the rows passed to `fit`.
         With neither prior, probabilities stay as they are until `adapt`.
-    alpha : float, default=1.0
-        How far `adapt` trusts few rows: the source prior counts for `alpha` rows for each class.
+    prior_rows : float, default=1.0
+        How far `adapt` trusts few rows: the source prior counts for so many rows for each class.
         0 is maximum likelihood, which gives up on a class that a few dozen rows do not show.
     response_method : {"auto", "decision_function", "predict_proba", "predict_log_proba"}, \
             default="auto"
@@ -235,7 +236,7 @@ class PriorShift(BaseCalibrator):
         **BaseCalibrator._parameter_constraints,
         "source_prior": ["array-like", None],
         "target_prior": ["array-like", None],
-        "alpha": [Interval(Real, 0, np.inf, closed="left")],
+        "prior_rows": [Interval(Real, 0, np.inf, closed="left")],
     }
 
     def __init__(
@@ -244,7 +245,7 @@ class PriorShift(BaseCalibrator):
         *,
         source_prior: ArrayLike | None = None,
         target_prior: ArrayLike | None = None,
-        alpha: float = 1.0,
+        prior_rows: float = 1.0,
         response_method: str = "auto",
         classes: ArrayLike | None = None,
         cv: Any = None,
@@ -254,7 +255,7 @@ class PriorShift(BaseCalibrator):
         self.estimator = estimator
         self.source_prior = source_prior
         self.target_prior = target_prior
-        self.alpha = alpha
+        self.prior_rows = prior_rows
         self.response_method = response_method
         self.classes = classes
         self.cv = cv
@@ -265,7 +266,7 @@ class PriorShift(BaseCalibrator):
         """Estimate the target prior from rows of the deployment, without their labels.
 
         It is the prior under which the model's probabilities make these rows likeliest, found by
-        expectation maximisation [1]_, and drawn towards the source prior as `alpha` says. Some
+        expectation maximisation [1]_, and drawn towards the source prior as `prior_rows` says. Some
         hundred rows, for many classes some dozen each, make it worth having; the model must be
         calibrated for the source prior. What an earlier `adapt` or `target_prior` said is
         replaced. Memory is that of one float64 for each row and class.
@@ -296,14 +297,14 @@ class PriorShift(BaseCalibrator):
         if hasattr(self, "calibrated_classifiers_"):
             pairs = self.calibrated_classifiers_
             estimates = [
-                p.calibrator.likeliest_target_prior(p.scores(X), self.alpha) for p in pairs
+                p.calibrator.likeliest_target_prior(p.scores(X), self.prior_rows) for p in pairs
             ]
             target = np.mean(estimates, axis=0)
             maps = [replace(pair.calibrator, target_prior=target) for pair in pairs]
             pairs = [replace(p, calibrator=m) for p, m in zip(pairs, maps, strict=True)]
             adapted = {"calibrated_classifiers_": pairs, "target_prior_": target}
         else:
-            target = self.calibrator_.likeliest_target_prior(self._scores(X), self.alpha)
+            target = self.calibrator_.likeliest_target_prior(self._scores(X), self.prior_rows)
             calibrator = replace(self.calibrator_, target_prior=target)
             adapted = {"calibrator_": calibrator, **calibrator.fitted_attributes()}
         self.__dict__ = vars(self) | adapted
@@ -380,6 +381,7 @@ def _prior_or(observed: NDArray, prior: Any, name: str) -> NDArray:
     return values
 
 
+@np.errstate(under="ignore")
 def _frequencies(y_index: NDArray, weight: NDArray | None, n_classes: int) -> NDArray:
     """Class frequencies (K,); all positive, at the price of one more row if one is not."""
     counts = np.bincount(y_index, weight, minlength=n_classes).astype(np.float64)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.frozen import FrozenEstimator
 
 from skcalib._kernels._linear_map import QUICK, Penalties
 from skcalib._kernels._mixture import fit_mixture
@@ -14,11 +15,14 @@ from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions
 from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._pooled import (
+    FEWEST_ROWS,
+    MOST_COEFFICIENTS,
     CalibrationRows,
     PathFitter,
     PooledMap,
     held_out_densities,
     mean_losses,
+    mixed,
     number_of_folds,
 )
 from skcalib.calibrators._threads import one_blas_thread
@@ -26,8 +30,8 @@ from skcalib.calibrators._threads import one_blas_thread
 # The prior of the temperature that maps start from, as in TemperatureScaling.
 _ALPHA = 1.0
 
-# Strengths of the maps: so much divided by the rows, but never more than the second number. The
-# first counts as 3 rows' worth of everything however many there are.
+# The strong map's penalty is the same however many rows there are. The weaker ones' are so many
+# divided by the rows, and never above the second number.
 _STRONG = 3.0
 _WEAKER = (200.0, 1.0), (30.0, 0.2)
 
@@ -38,6 +42,7 @@ _MATRIX = 10.0
 # Rows each member begins with to its name, when held-out rows are counted: uniform, the model's
 # own probabilities, the maps.
 _UNIFORM_ROWS, _OWN_ROWS, _MAP_ROWS = 0.1, 0.2, (0.5, 0.1, 0.05)
+_ORDER_KEEPING_ROWS = 0.1, 0.5  # of the temperature, and of the map of shared features
 
 
 class _Plan(NamedTuple):
@@ -53,13 +58,13 @@ class _Plan(NamedTuple):
 class StructuredScaling(BaseCalibrator):
     """Calibrate a classifier by a shrunken linear map of its logits, pooled over strengths.
 
-    The strongest general calibrator here, by log loss (see the user guide). From the temperature
-    it starts at, it stretches the logits of each class, adds to a class's logit in proportion to
-    the probabilities of the others, and bends all of them alike: one convex model, whose penalties
-    shrink it to the temperature where rows are few. It is fitted at two strengths. What is served
-    is a mixture of both, of the model's own probabilities and of the uniform distribution, with
-    shares fitted to rows held out from the maps. Where there is nothing to gain the model's own
-    probabilities or the temperature get the largest share.
+    The strongest general calibrator here, by log loss (see the user guide). From the temperature it
+    starts at, it stretches the logits of each class, adds to a class's logit in proportion to the
+    probabilities of the others, and bends all of them alike: one convex model, whose penalties
+    shrink it to the temperature where rows are few. It is fitted at up to three strengths. What is
+    served is a mixture of these maps, of the model's own probabilities and of the uniform
+    distribution, with shares fitted to rows held out from the maps. Where there is nothing to gain
+    the model's own probabilities or the temperature get the largest share.
 
     The predicted class can change, and does where another is more often right; with
     ``accuracy_preserving=True`` it never does.
@@ -82,10 +87,13 @@ class StructuredScaling(BaseCalibrator):
     unseen_groups : bool, default=False
         Whether rows at deployment come from groups, such as speakers or hospitals, that are not
         among those of `fit`. Then whole groups are held out when shares are fitted, and `fit`
-        needs `groups`. It is never inferred.
+        needs `groups`; around an estimator it also needs a `cv` that keeps them whole, such as
+        :class:`~sklearn.model_selection.StratifiedGroupKFold`. It is never inferred: without it
+        `groups` only reach the splitter.
     max_cost : float, default=1.5e8
         Largest ``n_samples * n_classes**2`` at which the coefficients between pairs of classes
-        are fitted; beyond it each class has a bias in their place.
+        are fitted, of at most 1024 classes; beyond it each class has a bias in their place, and
+        there are two strengths.
     cv : int, cross-validation generator or iterable, default=None
         How rows are held out from the estimator; None means 5 stratified folds. Shares of the
         mixture have folds of their own: 10, 5 or 3 by cost, the same in every run.
@@ -104,7 +112,8 @@ class StructuredScaling(BaseCalibrator):
         What the penalties of each map are multiplied by; inf for the temperature alone, a member
         with ``accuracy_preserving=True``.
     cv_loss_ : float
-        Mean log loss of the mixture on rows held out from its maps, in nats; NaN if too few.
+        Mean log loss of the mixture on rows held out from its maps, in nats; a little low, since
+        the shares are fitted to the same rows. NaN with fewer than 10 rows, or with one group.
     member_cv_losses_ : ndarray of shape (n_members,)
         The same of each member alone, in the order of `weights_`.
     left_out_ : tuple of str
@@ -169,7 +178,7 @@ class StructuredScaling(BaseCalibrator):
         "smoothing": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "accuracy_preserving": ["boolean"],
         "unseen_groups": ["boolean"],
-        "max_cost": [Interval(Real, 0, None, closed="left")],
+        "max_cost": [Interval(Real, 0, None, closed="both")],  # inf included
     }
 
     def __init__(
@@ -197,6 +206,24 @@ class StructuredScaling(BaseCalibrator):
         self.ensemble = ensemble
         self.n_jobs = n_jobs
 
+    def _check_groups(self, groups: ArrayLike | None, wrapper: BaseCalibrator) -> None:
+        if not self.unseen_groups:
+            return
+        if groups is None:
+            raise ValueError(
+                "unseen_groups=True holds out whole groups: pass groups to fit, one label for "
+                "each row (in cross_val_score and the like params={'groups': groups}), or set "
+                "unseen_groups=False."
+            )
+        folds_of_rows = wrapper.cv is None or isinstance(wrapper.cv, Integral)
+        crossed = wrapper.estimator is not None
+        if crossed and folds_of_rows and not isinstance(wrapper.estimator, FrozenEstimator):
+            raise ValueError(
+                f"unseen_groups=True, but cv={wrapper.cv!r} holds rows out of the estimator "
+                "whatever their group: it would have seen them all. Pass a cv that keeps groups "
+                "whole, such as StratifiedGroupKFold()."
+            )
+
     def _fit_map(
         self,
         scores: Scores,
@@ -204,11 +231,6 @@ class StructuredScaling(BaseCalibrator):
         sample_weight: NDArray | None,
         groups: NDArray | None,
     ) -> PooledMap:
-        if self.unseen_groups and groups is None:
-            raise ValueError(
-                "unseen_groups=True holds out whole groups: pass groups to fit, one label for "
-                "each row, or set unseen_groups=False."
-            )
         rows = CalibrationRows.that_count(scores, y_index, sample_weight)
         groups = groups[rows.index] if self.unseen_groups and groups is not None else None
         plan = self._plan(rows, groups)
@@ -216,7 +238,7 @@ class StructuredScaling(BaseCalibrator):
             plan.penalties, _ALPHA, self.smoothing, monotone=self.accuracy_preserving, search=QUICK
         )
         with one_blas_thread:
-            offset, path = fit(rows)
+            offset, path, obstacle = fit(rows)
             densities = held_out_densities(rows, fit, plan.n_folds, groups)
         if len(densities):
             weights = fit_mixture(densities, rows.weights, plan.pseudo_counts)
@@ -225,39 +247,53 @@ class StructuredScaling(BaseCalibrator):
         shown = {
             "weights_": weights,
             "strengths_": np.array(plan.strengths),
-            "cv_loss_": float(mean_losses(densities @ weights, rows.weights)),
+            "cv_loss_": float(mean_losses(mixed(densities, weights), rows.weights)),
             "member_cv_losses_": mean_losses(densities, rows.weights),
             "left_out_": plan.left_out,
         }
-        return PooledMap(path, offset, weights, rows.n_classes, self.accuracy_preserving, shown)
+        return PooledMap(
+            path, offset, weights, rows.n_classes, self.accuracy_preserving, obstacle, shown
+        )
 
     def _plan(self, rows: CalibrationRows, groups: NDArray | None) -> _Plan:
         """What these rows can bear."""
         left_out: list[str] = []
         strengths: tuple[float, ...] = (np.inf, _STRONG)
         penalties: tuple[Penalties, ...] = (Penalties(), Penalties(shared=_SHARED))
-        map_rows: tuple[float, ...] = _MAP_ROWS[1::-1]
+        map_rows: tuple[float, ...] = _ORDER_KEEPING_ROWS
         if self.accuracy_preserving:
             left_out.append("what would change the order of classes: accuracy_preserving=True")
         else:
-            pairs = rows.cost <= self.max_cost
-            if not pairs:
+            reason = self._why_no_pairs(rows)
+            pairs = reason is None
+            if reason:
                 left_out.append(
-                    "coefficients between pairs of classes: n_samples * n_classes**2 = "
-                    f"{rows.cost:.3g} is above max_cost={self.max_cost:.3g}; each class has a "
-                    "bias instead"
+                    f"coefficients between pairs of classes: {reason}; each class has a bias "
+                    "instead"
                 )
-            weaker = [min(most, of / rows.total_weight) for of, most in _WEAKER]
+            weaker = [min(most, rows_worth / rows.total_weight) for rows_worth, most in _WEAKER]
             # The weakest map is about pairs: without them it only takes its time.
             strengths = (_STRONG, *weaker) if pairs else (_STRONG, weaker[0])
             penalties = tuple(_penalties(t, rows.n_classes, pairs) for t in strengths)
             map_rows = _MAP_ROWS[: len(strengths)]
         n_folds = number_of_folds(rows, groups)
         if not n_folds:
-            few = f"{len(rows)} rows are too few" if groups is None else "all rows are of one group"
+            few = "all rows are of one group"
+            if len(rows) < FEWEST_ROWS:
+                few = f"{len(rows)} rows are too few"
             left_out.append(f"shares by held-out rows: {few}; they are those of the prior")
         pseudo_counts = np.array([_UNIFORM_ROWS, _OWN_ROWS, *map_rows])
         return _Plan(penalties, strengths, pseudo_counts, n_folds, tuple(left_out))
+
+    def _why_no_pairs(self, rows: CalibrationRows) -> str | None:
+        """What forbids coefficients between pairs of classes, if something does."""
+        if rows.cost > self.max_cost:
+            return (
+                f"n_samples * n_classes**2 = {rows.cost:.3g} is above max_cost={self.max_cost:.3g}"
+            )
+        if 2 * rows.n_classes**2 > MOST_COEFFICIENTS:
+            return f"those of {rows.n_classes} classes do not fit into memory"
+        return None
 
 
 def _penalties(strength: float, n_classes: int, pairs: bool) -> Penalties:

@@ -80,12 +80,17 @@ class TemperatureMap(CalibrationMap):
 
     def convergence_warning(self) -> str | None:
         """Why the calibration rows do not determine a temperature, and what to do."""
-        if self.fit.obstacle is None:
-            return None
-        return (
-            f"The calibration rows do not determine a temperature: {_OBSTACLES[self.fit.obstacle]} "
-            f"temperature_ is {self.temperature:.3g}."
-        )
+        return why_undetermined(self.fit)
+
+
+def why_undetermined(fit: TemperatureFit) -> str | None:
+    """Why the calibration rows do not determine a temperature, and what to do; None if they do."""
+    if fit.obstacle is None:
+        return None
+    return (
+        f"The calibration rows do not determine a temperature: {_OBSTACLES[fit.obstacle]} "
+        f"temperature_ is {fit.temperature:.3g}."
+    )
 
 
 class TemperatureScaling(BaseCalibrator):
@@ -261,7 +266,7 @@ def fit_scores(
     groups: NDArray | None = None,
     index: NDArray | None = None,
 ) -> tuple[float, TemperatureFit]:
-    """Offset of probabilities and temperature: THE smoothing rule, for every calibrator.
+    """Offset of probabilities and temperature: the smoothing rule of every calibrator.
 
     `index` names the rows to fit on, if it is not all of them.
     """

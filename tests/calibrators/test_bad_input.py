@@ -1,12 +1,15 @@
 """What cannot be right is refused by name, and a refused fit leaves no trace."""
 
+import copy
 import datetime
+import functools
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from registry import CALIBRATORS
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import IsolationForest
@@ -17,13 +20,14 @@ from sklearn.naive_bayes import GaussianNB
 
 from skcalib import (
     CalibratedClassifier,
-    IsotonicCalibration,
+    EnsembleTemperatureScaling,
+    MatrixScaling,
     SigmoidCalibration,
+    StructuredScaling,
     TemperatureScaling,
+    VectorScaling,
 )
 from skcalib.datasets import make_miscalibrated_logits
-
-CALIBRATORS = [CalibratedClassifier, IsotonicCalibration, SigmoidCalibration, TemperatureScaling]
 
 LOGITS, Y = make_miscalibrated_logits(30, 3, temperature=2, random_state=0)
 PROBA = softmax(LOGITS, axis=1)
@@ -139,7 +143,7 @@ def test_what_is_declared_as_log_probabilities_must_be(X, message):
 def test_rounding_beyond_zero_or_one_is_no_fault_of_probabilities(calibrator, excess, smoothing):
     """Weighted averages of probabilities round to 1.0000000000000002."""
     parameters = {"response_method": "predict_proba"}
-    if calibrator in (SigmoidCalibration, TemperatureScaling):
+    if "smoothing" in calibrator().get_params():
         parameters["smoothing"] = smoothing
     proba = np.r_[[[1 + excess, 0, 0], [1, -excess, 0], [1, 0, -excess]], PROBA[3:]]
     model = calibrator(**parameters).fit(proba, Y)
@@ -291,6 +295,11 @@ def test_weights_that_cannot_count_are_refused(estimator, weight, error, message
 # Parameters.
 
 
+LINEAR = [MatrixScaling, VectorScaling]
+WITH_PRIOR = [EnsembleTemperatureScaling, MatrixScaling, VectorScaling]
+SMOOTHING = [EnsembleTemperatureScaling, MatrixScaling, StructuredScaling, VectorScaling]
+
+
 @pytest.mark.parametrize(
     ("calibrator", "name", "value", "expected"),
     [
@@ -298,6 +307,12 @@ def test_weights_that_cannot_count_are_refused(estimator, weight, error, message
         *((TemperatureScaling, "alpha", a, "float in the range") for a in ("1", None, 1j, [1])),
         *((TemperatureScaling, "smoothing", s, "float in the range") for s in (-0.1, 1, np.nan)),
         *((SigmoidCalibration, "smoothing", s, "'auto'") for s in ("Auto", None, 2)),
+        *((c, "smoothing", s, "'auto'") for c in SMOOTHING for s in ("Auto", None, 1.0)),
+        *((c, "alpha", a, "float in the range") for c in WITH_PRIOR for a in (-1, np.nan, "1")),
+        *((c, "penalty", p, "'cv'") for c in LINEAR for p in (0, -1.0, "CV", None, np.nan)),
+        *((StructuredScaling, "max_cost", c, "float in the range") for c in (-1, None, np.nan)),
+        *((StructuredScaling, "accuracy_preserving", a, "bool") for a in (2, "yes", None)),
+        *((StructuredScaling, "unseen_groups", u, "bool") for u in (2, "yes", None)),
         *((c, "response_method", "predict_probs", "predict_proba") for c in CALIBRATORS),
         *((c, "response_method", None, "predict_proba") for c in CALIBRATORS),
         *((c, "cv", cv, "int in the range") for c in CALIBRATORS for cv in (0, 1, -3, 2.5, "5")),
@@ -511,6 +526,13 @@ FAILURES = {
 }
 
 
+@functools.cache
+def fitted_once(calibrator, on_scores, ensemble):
+    frame = pd.DataFrame(LOGITS, columns=["x", "y", "z"])
+    estimator = None if on_scores else GaussianNB()
+    return calibrator(estimator, ensemble=ensemble, cv=2).fit(frame, Y)
+
+
 @pytest.mark.parametrize("ensemble", [False, True])
 @pytest.mark.parametrize("estimator", [None, GaussianNB()], ids=["scores", "estimator"])
 @pytest.mark.parametrize("calibrator", CALIBRATORS)
@@ -519,7 +541,7 @@ def test_a_failed_fit_leaves_the_object_as_it_was(failure, calibrator, estimator
     call, error = FAILURES[failure]
     frame = pd.DataFrame(LOGITS, columns=["x", "y", "z"])
     fresh = calibrator(estimator, ensemble=ensemble, cv=2)
-    fitted = calibrator(estimator, ensemble=ensemble, cv=2).fit(frame, Y)
+    fitted = copy.deepcopy(fitted_once(calibrator, estimator is None, ensemble))
     expected = fitted.predict_proba(frame)
     for model in (fresh, fitted):
         before = dict(vars(model))

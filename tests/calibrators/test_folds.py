@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from oracles import best_temperature
+from registry import CALIBRATORS
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
@@ -24,13 +25,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from skcalib import (
-    CalibratedClassifier,
-    IsotonicCalibration,
-    SigmoidCalibration,
     TemperatureScaling,
 )
-
-CALIBRATORS = [CalibratedClassifier, IsotonicCalibration, SigmoidCalibration, TemperatureScaling]
 
 
 class Echo(ClassifierMixin, BaseEstimator):

@@ -1,10 +1,13 @@
 """Vector and matrix scaling: the published map, its attributes, and what must not change it."""
 
+from contextlib import nullcontext
+
 import linear_oracles as oracle
 import numpy as np
 import pytest
 from oracles import best_temperature
 from scipy.special import log_softmax, softmax
+from sklearn.exceptions import ConvergenceWarning
 
 from skcalib import MatrixScaling, VectorScaling
 from skcalib.datasets import load_logits
@@ -279,7 +282,9 @@ def test_one_class_in_all_rows_is_believed_as_far_as_rows_go(scaling, penalty, a
     z = rng.standard_normal((50, 3))
     if alpha == 0:  # a temperature without a prior needs mistakes
         z[:, 1] = z.max(axis=1) - rng.exponential(size=50)
-    model = fit(scaling, z, np.ones(50, dtype=int), penalty=penalty, alpha=alpha)
+    perfect = pytest.warns(ConvergenceWarning, match="misclassified|say nothing|beyond the bounds")
+    with perfect if alpha == 0 else nullcontext():
+        model = fit(scaling, z, np.ones(50, dtype=int), penalty=penalty, alpha=alpha)
     proba = model.predict_proba(z)
     assert np.isfinite(proba).all()
     assert proba[:, 1].mean() > softmax(z, axis=1)[:, 1].mean()
@@ -357,7 +362,8 @@ def test_float32_scores_give_float32_probabilities_near_those_of_float64(scaling
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_scores_of_any_size_are_served(scaling, scale):
     z, y = problem(22, 100, 4, 0.1)
-    with np.errstate(all="raise"):
+    too_large = pytest.warns(ConvergenceWarning, match="beyond the bounds")
+    with np.errstate(all="raise"), too_large if scale == 1e300 else nullcontext():
         proba = fit(scaling, scale * z, y).predict_proba(scale * z)
     np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-12)
     assert (proba[np.isneginf(z)] == 0).all()
@@ -397,8 +403,8 @@ def test_a_thousand_classes_and_few_rows(scaling):
 
 
 def test_more_classes_than_a_matrix_is_for_are_named():
-    z = np.zeros((3, 2049))
-    with pytest.raises(ValueError, match=r"at most 2048 classes, got 2049\. Take VectorScaling"):
+    z = np.zeros((3, 1449))
+    with pytest.raises(ValueError, match=r"at most 1448 classes, got 1449\. Take VectorScaling"):
         fit(MatrixScaling, z, np.array([0, 1, 2]))
 
 

@@ -10,13 +10,21 @@ from sklearn.naive_bayes import GaussianNB
 
 from skcalib import (
     CalibratedClassifier,
+    EnsembleTemperatureScaling,
     IsotonicCalibration,
+    MatrixScaling,
     SigmoidCalibration,
+    StructuredScaling,
     TemperatureScaling,
+    VectorScaling,
 )
 
 CLASSES = {
+    "structured": StructuredScaling,
     "temperature": TemperatureScaling,
+    "ensemble_temperature": EnsembleTemperatureScaling,
+    "vector": VectorScaling,
+    "matrix": MatrixScaling,
     "sigmoid": SigmoidCalibration,
     "isotonic": IsotonicCalibration,
 }
@@ -48,6 +56,10 @@ def test_a_name_stands_for_its_class_with_default_parameters(iris, name, estimat
         TemperatureScaling(alpha=20, smoothing=0.03),
         SigmoidCalibration(smoothing=0.2),
         IsotonicCalibration(),
+        StructuredScaling(accuracy_preserving=True, smoothing=0.02),
+        EnsembleTemperatureScaling(alpha=20),
+        VectorScaling(penalty=30),
+        MatrixScaling(penalty="cv", alpha=3),
     ],
 )
 def test_a_calibrator_brings_its_own_parameters(iris, method):
@@ -80,6 +92,22 @@ def test_what_concerns_the_wrapping_is_refused_on_the_method(iris, name, paramet
         model.fit(*iris)
 
 
+def test_the_default_is_structured_scaling(iris):
+    X, y = iris
+    default = CalibratedClassifier(GaussianNB(), cv=2).fit(X, y)
+    direct = StructuredScaling(GaussianNB(), cv=2).fit(X, y)
+    np.testing.assert_array_equal(default.predict_proba(X), direct.predict_proba(X))
+    np.testing.assert_array_equal(default.weights_, direct.weights_)
+    assert default.method == "structured"
+
+
+def test_an_unknown_name_is_answered_with_all_that_are_known(iris):
+    with pytest.raises(ValueError, match="method must be one of") as caught:
+        CalibratedClassifier(GaussianNB(), method="platt").fit(*iris)
+    assert all(f"'{name}'" in str(caught.value) for name in CLASSES)
+    assert "'platt'" in str(caught.value)
+
+
 def test_a_bad_parameter_of_the_method_is_named(iris):
     model = CalibratedClassifier(GaussianNB(), method=TemperatureScaling(alpha=-1))
     with pytest.raises(ValueError, match="The 'alpha' parameter of TemperatureScaling must be"):
@@ -90,14 +118,15 @@ def test_the_method_is_searched_over_by_name_instance_and_inner_parameter(iris):
     search = GridSearchCV(
         CalibratedClassifier(GaussianNB(), cv=2),
         [
-            {"method": ["temperature", "sigmoid", "isotonic"]},
+            {"method": list(CLASSES)},
             {"method": [TemperatureScaling()], "method__alpha": [0.1, 10]},
+            {"method": [StructuredScaling()], "method__accuracy_preserving": [False, True]},
             {"method": [SigmoidCalibration()], "estimator__var_smoothing": [1e-9, 1e-1]},
         ],
         scoring="neg_log_loss",
         cv=2,
     ).fit(*iris)
-    assert len(search.cv_results_["params"]) == 7
+    assert len(search.cv_results_["params"]) == 13
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 

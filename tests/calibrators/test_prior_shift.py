@@ -266,21 +266,23 @@ def test_a_shift_is_not_lost_beside_large_scores(size):
 
 def test_certain_rows_are_counted_beside_those_of_the_source():
     tests = np.repeat([[1.0, 0.0], [0.0, 1.0]], [7, 3], axis=0)
-    model = PriorShift(source_prior=[0.8, 0.2], alpha=2, **PROBABILITIES).fit(
+    model = PriorShift(source_prior=[0.8, 0.2], prior_rows=2, **PROBABILITIES).fit(
         tests, [0] * 7 + [1] * 3
     )
     assert model.adapt(tests) is model
     # The source is worth 2 rows for each of 2 classes: 3.2 and .8.
     np.testing.assert_allclose(model.target_prior_, [10.2 / 14, 3.8 / 14], rtol=1e-6)
     np.testing.assert_allclose(model.source_prior_, [0.8, 0.2], rtol=1e-14)
-    np.testing.assert_allclose(model.set_params(alpha=0).adapt(tests).target_prior_, [0.7, 0.3])
+    np.testing.assert_allclose(
+        model.set_params(prior_rows=0).adapt(tests).target_prior_, [0.7, 0.3]
+    )
 
 
 def test_prevalence_from_a_test_of_known_errors():
     # Rogan and Gladen 1978: of a test that is right for 80 % of the ill and of the healthy, 60 %
     # of results positive mean (.6 + .8 - 1) / (.8 + .8 - 1) = 2/3 ill.
     tests = np.repeat([[0.2, 0.8], [0.8, 0.2]], [60, 40], axis=0)
-    model = PriorShift(source_prior=[0.5, 0.5], alpha=0, **PROBABILITIES)
+    model = PriorShift(source_prior=[0.5, 0.5], prior_rows=0, **PROBABILITIES)
     model.fit(tests, [1] * 60 + [0] * 40).adapt(tests)
     np.testing.assert_allclose(model.target_prior_, [1 / 3, 2 / 3], atol=1e-6)
 
@@ -299,18 +301,18 @@ def test_the_new_prior_is_served_and_replaces_the_last():
     np.testing.assert_allclose(model.target_prior_, TARGET, rtol=1e-14)
 
 
-@pytest.mark.parametrize("alpha", [0, 1, 5])
-def test_the_estimate_maximises_the_likelihood(alpha):
+@pytest.mark.parametrize("prior_rows", [0, 1, 5])
+def test_the_estimate_maximises_the_likelihood(prior_rows):
     proba, _ = calibrated(400, TARGET, at=SOURCE, seed=0)
 
     def objective(free):
         log_prior = log_softmax(np.r_[free, 0.0])
         likelihood = np.log(proba / SOURCE @ np.exp(log_prior)).sum()
-        return -(likelihood + alpha * 3 * SOURCE @ log_prior) / 400
+        return -(likelihood + prior_rows * 3 * SOURCE @ log_prior) / 400
 
     best = minimize(objective, np.zeros(2), method="BFGS", options={"gtol": 1e-9})
     expected = softmax(np.r_[best.x, 0.0])
-    estimate = fitted(alpha=alpha).adapt(proba).target_prior_
+    estimate = fitted(prior_rows=prior_rows).adapt(proba).target_prior_
     np.testing.assert_allclose(estimate, expected, atol=1e-5)
     np.testing.assert_allclose(estimate.sum(), 1, rtol=1e-14)
 
@@ -350,7 +352,7 @@ def test_few_rows_rule_no_class_out():
 
 
 def test_rows_that_say_nothing_leave_the_prior_where_it_was():
-    model = fitted(alpha=0).adapt(np.tile(SOURCE, (50, 1)))
+    model = fitted(prior_rows=0).adapt(np.tile(SOURCE, (50, 1)))
     np.testing.assert_allclose(model.target_prior_, SOURCE, atol=1e-12)
 
 
@@ -363,7 +365,7 @@ def test_a_class_the_source_excludes_stays_excluded():
     assert (model.predict_proba(logits)[:, 2] == 0).all()
     model.adapt(logits)
     assert model.target_prior_[2] == 0
-    two = PriorShift(source_prior=[0.5, 0.5], alpha=1.5).fit(logits[:, :2], y)  # 3 rows in all
+    two = PriorShift(source_prior=[0.5, 0.5], prior_rows=1.5).fit(logits[:, :2], y)  # 3 rows in all
     np.testing.assert_allclose(
         model.target_prior_[:2], two.adapt(logits[:, :2]).target_prior_, atol=1e-6
     )
@@ -386,8 +388,8 @@ def test_a_failed_adapt_leaves_everything_as_it_was(bad):
     with pytest.raises(ValueError, match="no rows"):
         model.adapt(LOGITS[:0])
     assert vars(model) == before
-    with pytest.raises(ValueError, match="'alpha' parameter"):
-        model.set_params(alpha=-1).adapt(LOGITS)
+    with pytest.raises(ValueError, match="'prior_rows' parameter"):
+        model.set_params(prior_rows=-1).adapt(LOGITS)
 
 
 def test_adapt_comes_after_fit():
@@ -401,8 +403,8 @@ def test_masked_and_certain_rows_adapt_in_silence():
     y = logits.argmax(axis=1)
     logits[np.arange(60), y] = 900
     with np.errstate(all="raise"):
-        for alpha in (0, 1):
-            model = PriorShift(alpha=alpha).fit(logits, y).adapt(logits[:30])
+        for prior_rows in (0, 1):
+            model = PriorShift(prior_rows=prior_rows).fit(logits, y).adapt(logits[:30])
             model.predict_proba(logits)
             model.predict_log_proba(logits)
     counts = np.bincount(y[:30], minlength=3)
@@ -439,7 +441,9 @@ def test_a_calibrated_model_is_shifted_by_what_it_serves():
 def test_an_estimator_is_cross_fitted_and_adapted(ensemble):
     X, y = load_iris(return_X_y=True, as_frame=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]
-    model = PriorShift(make_pipeline(StandardScaler(), GaussianNB()), ensemble=ensemble, alpha=0)
+    model = PriorShift(
+        make_pipeline(StandardScaler(), GaussianNB()), ensemble=ensemble, prior_rows=0
+    )
     model.fit(X, names)
     assert model.classes_.tolist() == ["setosa", "versicolor", "virginica"]
     assert hasattr(model, "source_prior_") is not ensemble
@@ -531,10 +535,10 @@ def test_the_source_must_allow_what_the_target_holds():
         PriorShift(source_prior=[0.5, 0.0, 0.5], target_prior=[0.5, 0.25, 0.25]).fit(LOGITS, Y)
 
 
-@pytest.mark.parametrize("alpha", [-1, np.inf, np.nan, "auto", None])
-def test_an_alpha_that_cannot_be_right_is_refused(alpha):
-    with pytest.raises(ValueError, match="'alpha' parameter of PriorShift"):
-        PriorShift(alpha=alpha).fit(LOGITS, Y)
+@pytest.mark.parametrize("prior_rows", [-1, np.inf, np.nan, "auto", None])
+def test_an_alpha_that_cannot_be_right_is_refused(prior_rows):
+    with pytest.raises(ValueError, match="'prior_rows' parameter of PriorShift"):
+        PriorShift(prior_rows=prior_rows).fit(LOGITS, Y)
 
 
 def test_rows_that_have_no_probabilities_are_refused():

@@ -5,7 +5,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import sklearn
-from sklearn.base import BaseEstimator, ClassifierMixin
+from registry import CALIBRATORS
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -16,12 +17,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skcalib import (
     CalibratedClassifier,
-    IsotonicCalibration,
-    SigmoidCalibration,
     TemperatureScaling,
 )
-
-CALIBRATORS = [CalibratedClassifier, IsotonicCalibration, SigmoidCalibration, TemperatureScaling]
 
 
 @pytest.fixture(autouse=True)
@@ -190,12 +187,15 @@ def interval_of_groups(X, y, groups):
 
 
 @pytest.mark.parametrize("enabled", [False, True])
-@pytest.mark.parametrize("calibrator", [CalibratedClassifier, TemperatureScaling])
-def test_groups_reach_a_splitter_and_the_interval_at_once(calibrator, enabled, data, calls):
+@pytest.mark.parametrize(
+    "model", [CalibratedClassifier(method="temperature"), TemperatureScaling()]
+)
+def test_groups_reach_a_splitter_and_the_interval_at_once(model, enabled, data, calls):
     X, y, _, groups = data
     with sklearn.config_context(enable_metadata_routing=enabled):
-        model = calibrator(Recorder().set_fit_request(groups=False) if enabled else Recorder())
-        model.set_params(cv=GroupKFold(4)).fit(X, y, groups=groups)
+        estimator = Recorder().set_fit_request(groups=False) if enabled else Recorder()
+        model = clone(model).set_params(estimator=estimator, cv=GroupKFold(4))
+        model.fit(X, y, groups=groups)
     for call in calls[:-1]:
         assert call["groups"] is None
         assert not set(groups[call["row"]]) & set(np.delete(groups, call["row"]))
