@@ -319,9 +319,6 @@ SMOOTHING = [EnsembleTemperatureScaling, MatrixScaling, StructuredScaling, Vecto
         *((c, "ensemble", e, "bool") for c in CALIBRATORS for e in ("yes", 2, None)),
         *((c, "n_jobs", n, "int") for c in CALIBRATORS for n in ("2", 1.5)),
         *((c, "estimator", e, "'fit' or None") for c in CALIBRATORS for e in ("lr", 3, object())),
-        (CalibratedClassifier, "method", "platt", "'sigmoid'"),
-        (CalibratedClassifier, "method", TemperatureScaling, "BaseCalibrator"),
-        (CalibratedClassifier, "method", LogisticRegression(), "BaseCalibrator"),
     ],
 )
 def test_a_bad_parameter_is_named_by_fit(calibrator, name, value, expected):
@@ -330,6 +327,23 @@ def test_a_bad_parameter_is_named_by_fit(calibrator, name, value, expected):
     with pytest.raises(ValueError, match=message):
         model.fit(LOGITS, Y)
     assert [name for name in vars(model) if name.endswith("_")] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "error", "expected"),
+    [
+        ("platt", ValueError, r"'sigmoid', .*got 'platt'\. Platt's method is 'sigmoid'"),
+        (
+            TemperatureScaling,
+            TypeError,
+            r"the class TemperatureScaling: pass TemperatureScaling\(\)",
+        ),
+        (LogisticRegression(), TypeError, r"or a calibrator such as .*got LogisticRegression"),
+    ],
+)
+def test_a_method_that_is_none_is_answered_with_all_there_are(method, error, expected):
+    with pytest.raises(error, match=f"^method must be one of .*{expected}"):
+        CalibratedClassifier(method=method).fit(LOGITS, Y)
 
 
 def test_parameters_are_checked_before_anything_is_fitted():
