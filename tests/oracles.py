@@ -1,7 +1,7 @@
 """Slow, independent answers for what users call: scipy's own softmax and its general solvers."""
 
 import numpy as np
-from scipy.optimize import brentq, minimize
+from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone
 
@@ -40,6 +40,26 @@ def best_temperature(logits, y, weight=None, alpha=0.0):
     rising = np.flatnonzero((slopes[:-1] < 0) & (slopes[1:] >= 0))
     minima = [brentq(slope, u[i], u[i + 1], xtol=1e-14, rtol=1e-14) for i in rising]
     return np.exp(-min(minima, key=objective))
+
+
+def best_start(logits, y, weight=None, alpha=0.0):
+    """T that minimises the log loss of `(1 - e) softmax(z / T) + e / K` and `alpha log(T)^2 / 2`.
+
+    e = 1 / (N + 1), K the open classes of a row. The lowest value on a grid, at and below the
+    temperature of the softmax alone, and Brent's method around it.
+    """
+    z, w = np.asarray(logits, dtype=np.float64), ones_like_rows(y, weight)
+    share, n_open = 1 / (w.sum() + 1), (~np.isneginf(z)).sum(axis=1)
+
+    def value(u):
+        p = (1 - share) * softmax(z * np.exp(u), axis=1)[np.arange(len(y)), y] + share / n_open
+        return -(w @ np.log(p)) + alpha * u**2 / 2
+
+    u = -np.log(best_temperature(z, y, weight, alpha=max(alpha, 0.01)))
+    grid = np.linspace(u - 1, u + 12, 600)
+    at = int(np.argmin([value(u) for u in grid]))
+    around = tuple(grid[at - 1 : at + 2])
+    return np.exp(-minimize_scalar(value, bracket=around, tol=1e-12).x)
 
 
 def temperature_interval(logits, y, temperature, weight=None, alpha=0.0):

@@ -51,7 +51,7 @@ class Moments(NamedTuple):
         return bool(np.isfinite(self.loss) and np.isfinite(self.slope))
 
 
-_SLOPE = Moments._fields.index("slope")
+_LOSS_TO_CURVATURE = slice(Moments._fields.index("loss"), Moments._fields.index("skewness"))
 
 
 class Edges(NamedTuple):
@@ -121,7 +121,7 @@ def row_losses(source: Source, y_index: NDArray, beta: float = 1.0) -> NDArray:
     return losses
 
 
-def row_slopes(
+def row_moments(
     source: Source,
     y_index: NDArray,
     weight: NDArray | None,
@@ -130,16 +130,16 @@ def row_slopes(
     *,
     work: "Work | None" = None,
 ) -> NDArray:
-    """Each row's `E_q z - z_y`, the terms of `Moments.slope` without their weights, (n,) float64.
+    """Each row's loss, slope and curvature: terms of `Moments` without weights, (3, n) float64.
 
-    Rows of weight 0 have the slope 0. The arguments are those of `loss_moments`.
+    Rows of weight 0 have zeros. The arguments are those of `loss_moments`.
     """
     work = work_arrays(source, dtype) if work is None else work
-    slopes = np.zeros(len(y_index))
+    moments = np.zeros((3, len(y_index)))
     with quiet_arithmetic(source.shape[1]):
         for rows, block, label, _, arrays in _weighted_blocks(source, y_index, weight, work):
-            slopes[rows] = _row_terms(block, label, beta, arrays, None)[_SLOPE]
-    return slopes
+            moments[:, rows] = _row_terms(block, label, beta, arrays, None)[_LOSS_TO_CURVATURE]
+    return moments
 
 
 def clustered_outer(

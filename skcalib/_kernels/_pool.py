@@ -18,22 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcalib._kernels._blocks import RowSubset, Source, quiet_arithmetic
+from skcalib._kernels._coefficients import Coefficients, Penalties
 from skcalib._kernels._linear_map import (
     THOROUGH,
-    Block,
-    Coefficients,
-    Features,
-    Penalties,
+    LinearFit,
     Search,
-    Start,
     fit_linear_map,
     map_probabilities,
-    shared_spreads,
 )
+from skcalib._kernels._map_features import Block, Features, shared_spreads
 from skcalib._kernels._softmax import softmax
-
-# Of the shuffle that makes folds. Any number will do, as long as it stays.
-_SHUFFLE = 0
+from skcalib._kernels._start import Start
 
 
 class Path(NamedTuple):
@@ -42,6 +37,7 @@ class Path(NamedTuple):
     start: Start
     spreads: NDArray  # (4,), what the shared features are divided by
     maps: tuple[Coefficients, ...]
+    n_iter: tuple[int, ...]  # steps that each search took
 
 
 def fit_path(
@@ -57,9 +53,9 @@ def fit_path(
     """Fit a map for each of the penalties; a search starts where the one before it ended."""
     features = Features(source, start).keep()
     spreads = shared_spreads(features, weight)
-    maps: list[Coefficients] = []
+    fits: list[LinearFit] = []
     for each in penalties:
-        last = maps[-1] if maps else None
+        last = fits[-1].coefficients if fits else None
         fit = fit_linear_map(
             features,
             spreads,
@@ -70,11 +66,12 @@ def fit_path(
             monotone=monotone,
             search=search,
         )
-        maps.append(fit.coefficients)
-    return Path(start, spreads, tuple(maps))
+        fits.append(fit)
+    maps, n_iter = zip(*fits, strict=True)
+    return Path(start, spreads, maps, n_iter)
 
 
-def pool_probabilities(given: Source, source: Source, path: Path, shares: NDArray) -> NDArray:
+def pool_probabilities(given: Source, source: Source, path: Path, weights: NDArray) -> NDArray:
     """The mixture's probabilities, (n, K).
 
     Parameters
@@ -82,20 +79,20 @@ def pool_probabilities(given: Source, source: Source, path: Path, shares: NDArra
     given : Source, the scores whose softmax is what the model itself says
     source : Source, of the same rows: the scores that the path was fitted on
     path : Path
-    shares : ndarray of shape (2 + maps,), summing to one; a member of share 0 costs nothing
+    weights : ndarray of shape (2 + maps,), summing to one; a member of weight 0 costs nothing
     """
     out = np.empty(given.shape, given.dtype)
-    used = np.flatnonzero(shares).tolist()
+    used = np.flatnonzero(weights).tolist()
     with quiet_arithmetic(given.shape[1]):
         for block in Features(source, path.start).blocks():
             total = out[block.rows]
             for i, member in enumerate(used):
                 proba = _member(member, given, block, path)
-                share = proba.dtype.type(shares[member])
+                weight = proba.dtype.type(weights[member])
                 if i == 0:
-                    np.multiply(proba, share, out=total)
+                    np.multiply(proba, weight, out=total)
                 else:
-                    total += share * proba
+                    total += weight * proba
     return out
 
 
@@ -119,22 +116,3 @@ def _member(member: int, given: Source, block: Block, path: Path) -> NDArray:
     if member == 1:
         return softmax(RowSubset(given, np.arange(block.rows.start, block.rows.stop)))
     return map_probabilities(block, path.spreads, path.maps[member - 2])
-
-
-def deal(y_index: NDArray, loss: NDArray, n_folds: int) -> NDArray:
-    """Folds (n,), 0 .. n_folds - 1, each with its share of every class.
-
-    Rows are shuffled, the same way each time, after they were put in an order of their own: by
-    class, classes by their total loss, and by loss within them. So neither the order of the rows
-    matters nor that of the classes. Dealt out in the order of loss itself, rows held out would be
-    more like the others than new ones are, and weak maps would look better than they are: their
-    held-out loss was 2 % too low instead of 1 %.
-    """
-    in_order = np.lexsort((loss, y_index))  # sums of equal losses come out equal to the last bit
-    total = np.bincount(y_index[in_order], loss[in_order])[y_index]
-    in_order = np.lexsort((loss, y_index, total))
-    key = np.empty(len(y_index))
-    key[in_order] = np.random.default_rng(_SHUFFLE).random(len(y_index))
-    folds = np.empty(len(y_index), dtype=np.intp)
-    folds[np.lexsort((key, y_index, total))] = np.arange(len(y_index)) % n_folds
-    return folds

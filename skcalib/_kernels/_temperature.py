@@ -17,7 +17,7 @@ from skcalib._kernels._moments import (
     clustered_outer,
     loss_edges,
     loss_moments,
-    row_slopes,
+    row_moments,
     small_sample_correction,
     work_arrays,
 )
@@ -178,8 +178,8 @@ class _Objective:
         """Squared slopes in beta where J was last evaluated, of rows or of clusters."""
         if groups is None:
             return small_sample_correction(self.moments.weight) * self.moments.squared_slope
-        slopes = row_slopes(*self.rows, np.exp(self.u), self.dtype, work=self.work)
-        outer, correction = clustered_outer(slopes[None], self.rows[2], groups)
+        moments = row_moments(*self.rows, np.exp(self.u), self.dtype, work=self.work)
+        outer, correction = clustered_outer(moments[1:2], self.rows[2], groups)
         return correction * float(outer[0, 0])
 
     def value(self, u: float) -> float:

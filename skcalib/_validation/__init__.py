@@ -19,6 +19,7 @@ from skcalib._validation._labels import (
     encode,
 )
 from skcalib._validation._predictions import Predictions, check_predictions
+from skcalib._validation._priors import check_prior, refuse_excluded_classes
 from skcalib._validation._scores import (
     check_log_probabilities,
     check_probabilities,
@@ -60,6 +61,7 @@ __all__ = [
     "check_options",
     "check_parameters",
     "check_predictions",
+    "check_prior",
     "check_probabilities",
     "check_same_length",
     "check_unit_interval",
@@ -72,5 +74,6 @@ __all__ = [
     "params_of_rows",
     "platt_calibration",
     "refuse_bad_logits",
+    "refuse_excluded_classes",
     "split_rows",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -46,8 +47,9 @@ from skcalib._validation import (
     feature_names_of,
     look_like_probabilities,
 )
-from skcalib.calibrators._folds import cross_fit, pool
+from skcalib.calibrators._folds import HeldOut, cross_fit, pool
 from skcalib.calibrators._map import CalibratedPair, CalibrationMap, log, refuse_nan_rows
+from skcalib.calibrators._rows import CalibrationRows
 
 
 class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
@@ -75,17 +77,8 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
     n_jobs: int | None
 
     @abstractmethod
-    def _fit_map(
-        self,
-        scores: Scores,
-        y_index: NDArray,
-        sample_weight: NDArray | None,
-        groups: NDArray | None,
-    ) -> CalibrationMap:
-        """Fit on scores (n, K), columns of true classes (n,), weights (n,) or None.
-
-        Groups are codes (n,) from 0 on, or None: rows of one group are not independent.
-        """
+    def _fit_map(self, rows: CalibrationRows) -> CalibrationMap:
+        """Fit on scored rows whose classes are known."""
 
     def fit(
         self,
@@ -250,6 +243,9 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
     def _check_groups(self, groups: ArrayLike | None, wrapper: BaseCalibrator) -> None:
         """Refuse groups, or their absence, if what `wrapper` does with them cannot be right."""
 
+    def _check_classes(self, classes: NDArray) -> None:
+        """Refuse classes (K,), sorted, that no map can be fitted for, before anything is."""
+
     def _fit_on_scores(
         self,
         X: Any,
@@ -273,11 +269,12 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         if self.classes is None and names is not None:
             _refuse_reordered_names(names, columns)
         classes, order = np.unique(columns, return_index=True)
+        self._check_classes(classes)
         y_index = encode(labels, classes)
         weight = check_weights(sample_weight, len(labels))
         clusters = check_groups(groups, len(labels))
         scores = Scores(_reordered(values, order), method, "X")
-        calibrator = self._fit_map(scores, y_index, weight, clusters)
+        calibrator = self._fit_map(CalibrationRows(scores, y_index, classes, weight, clusters))
         if self.response_method == "auto" and look_like_probabilities(check_numeric(X, "X")):
             warnings.warn(
                 "every row of X looks like probabilities, but X is read as logits. If it holds "
@@ -321,6 +318,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
 
         fit_params, split_params = self._routed(sample_weight, groups, params)
         classes = np.unique(labels)
+        self._check_classes(classes)
         y_index = encode(labels, classes)
         folds = cross_fit(
             self.estimator,
@@ -334,24 +332,20 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
             split_params=split_params,
             n_jobs=self.n_jobs,
         )
+
+        def fitted_map(some: Sequence[HeldOut]) -> CalibrationMap:
+            return self._fit_map(pool(some, y_index, classes, weight, clusters))
+
         fitted: dict[str, Any]
         if self.ensemble:  # or "auto": frozen estimators do not come here
             pairs = [
-                CalibratedPair(
-                    fold.estimator,
-                    self._fit_map(
-                        fold.scores, y_index[fold.rows], fold.weight, _at(clusters, fold.rows)
-                    ),
-                    method,
-                    classes,
-                )
+                CalibratedPair(fold.estimator, fitted_map([fold]), method, classes)
                 for fold in folds
             ]
             estimator = pairs[0].estimator
             fitted = {"calibrated_classifiers_": pairs}
         else:
-            rows, scores, pooled_weight = pool(folds, len(labels))
-            calibrator = self._fit_map(scores, y_index[rows], pooled_weight, _at(clusters, rows))
+            calibrator = fitted_map(folds)
             estimator = clone(self.estimator).fit(X, labels, **fit_params)
             fitted = {"calibrator_": calibrator, "estimator_": estimator}
             fitted |= calibrator.fitted_attributes()
@@ -371,9 +365,10 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
     ) -> dict[str, Any]:
         """A fitted estimator: every row is calibration data, and classes are the estimator's."""
         classes = np.unique(classes_of(self.estimator))
+        self._check_classes(classes)
         y_index = encode(labels, classes, of="the classes the estimator was trained on,")
         scores = read_scores(self.estimator, X, method, classes)
-        calibrator = self._fit_map(scores, y_index, weight, clusters)
+        calibrator = self._fit_map(CalibrationRows(scores, y_index, classes, weight, clusters))
         return {
             "classes_": classes,
             "calibrator_": calibrator,
@@ -426,10 +421,6 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         """Take what one fit learned for what an earlier one did, all at once."""
         unfitted = {name: value for name, value in vars(self).items() if name[-1] != "_"}
         self.__dict__ = unfitted | fitted
-
-
-def _at(values: NDArray | None, rows: NDArray) -> NDArray | None:
-    return None if values is None else values[rows]
 
 
 def _reordered(values: NDArray, order: NDArray) -> NDArray:

@@ -22,6 +22,7 @@ from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions, platt_calibration
 from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._map import CalibrationMap
+from skcalib.calibrators._rows import CalibrationRows
 from skcalib.calibrators._temperature import fit_scores
 
 _SMALL_SCORES = 1e-3
@@ -81,24 +82,22 @@ def _probabilities(scores: Scores) -> NDArray:
 
 
 def _fit_each_class(
-    scores: Scores,
+    rows: CalibrationRows,
     features: NDArray,
-    y_index: NDArray,
-    sample_weight: NDArray | None,
     fit_one: Callable[[NDArray, NDArray, NDArray], Any],
 ) -> list[Any]:
     """`fit_one(x, is_class, weight)` for each column of features, over its unmasked rows."""
-    scores.refuse_bad_rows(y_index, sample_weight)
-    open_ = _open_classes(scores)
-    weight = np.ones(len(y_index)) if sample_weight is None else sample_weight
+    rows.scores.refuse_bad_rows(rows.y_index, rows.weight)
+    open_ = _open_classes(rows.scores)
+    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
     n_classes = open_.shape[1]
     first = n_classes - features.shape[1]  # for two classes the one map is of the second
     usable = open_ if first == 0 else np.logical_and.reduce(open_, axis=1, keepdims=True)
     maps = []
     for column, k in enumerate(range(first, n_classes)):
-        rows = (weight > 0) & usable[:, column]
-        x = features[rows, column].astype(np.float64)
-        maps.append(fit_one(x, (y_index[rows] == k).astype(np.float64), weight[rows]))
+        used = (weight > 0) & usable[:, column]
+        x = features[used, column].astype(np.float64)
+        maps.append(fit_one(x, (rows.y_index[used] == k).astype(np.float64), weight[used]))
     return maps
 
 
@@ -240,23 +239,16 @@ class SigmoidCalibration(BaseCalibrator):
         self.ensemble = ensemble
         self.n_jobs = n_jobs
 
-    def _fit_map(
-        self,
-        scores: Scores,
-        y_index: NDArray,
-        sample_weight: NDArray | None,
-        groups: NDArray | None,
-    ) -> SigmoidMap:
-        if scores.are_logits:
+    def _fit_map(self, rows: CalibrationRows) -> SigmoidMap:
+        if rows.scores.are_logits:
             offset = 0.0
         elif self.smoothing == "auto":
-            offset, _ = fit_scores(scores, y_index, sample_weight, 1.0, "auto")
+            offset, _ = fit_scores(rows, 1.0, "auto")
         else:
-            offset = offset_of(float(self.smoothing), scores.values.shape[1])
-        features = log_odds(scores, offset)
-        pairs = _fit_each_class(scores, features, y_index, sample_weight, _fit_sigmoid)
+            offset = offset_of(float(self.smoothing), rows.n_classes)
+        pairs = _fit_each_class(rows, log_odds(rows.scores, offset), _fit_sigmoid)
         slope, intercept = np.array(pairs).T
-        return SigmoidMap(slope, intercept, offset, scores.values.shape[1])
+        return SigmoidMap(slope, intercept, offset, rows.n_classes)
 
 
 @dataclass(frozen=True)
@@ -390,14 +382,6 @@ class IsotonicCalibration(BaseCalibrator):
         self.ensemble = ensemble
         self.n_jobs = n_jobs
 
-    def _fit_map(
-        self,
-        scores: Scores,
-        y_index: NDArray,
-        sample_weight: NDArray | None,
-        groups: NDArray | None,
-    ) -> IsotonicMap:
-        features = _monotone_scores(scores)
-        functions = _fit_each_class(scores, features, y_index, sample_weight, _fit_isotonic)
-        total = len(y_index) if sample_weight is None else float(sample_weight.sum())
-        return IsotonicMap(tuple(functions), 1 / (total + 1))
+    def _fit_map(self, rows: CalibrationRows) -> IsotonicMap:
+        functions = _fit_each_class(rows, _monotone_scores(rows.scores), _fit_isotonic)
+        return IsotonicMap(tuple(functions), 1 / (rows.total_weight + 1))

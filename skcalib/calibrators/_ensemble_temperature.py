@@ -6,15 +6,16 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from skcalib._kernels._linear_map import Penalties
+from skcalib._kernels._coefficients import Penalties
 from skcalib._kernels._mixture import fit_mixture
 from skcalib._kernels._pool import member_densities
-from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions
 from skcalib.calibrators._base import BaseCalibrator
-from skcalib.calibrators._pooled import CalibrationRows, PathFitter, PooledMap
+from skcalib.calibrators._path_fitter import PathFitter
+from skcalib.calibrators._pooled_map import PooledMap
+from skcalib.calibrators._rows import CalibrationRows
 
 # Rows that uniform, the model's own probabilities and the temperature begin with to their names.
 _PSEUDO_COUNTS = np.array([0.1, 0.2, 0.5])
@@ -57,7 +58,7 @@ class EnsembleTemperatureScaling(BaseCalibrator):
         temperature's. These attributes, `calibrator_` and `estimator_` exist unless an ensemble
         was fitted.
     temperature_ : float
-        T, fitted by itself before the shares are.
+        T, fitted before the shares are.
     smoothing_ : float
         The share of the uniform distribution mixed into probabilities; 0 for logits.
     classes_ : ndarray of shape (n_classes,)
@@ -84,10 +85,11 @@ class EnsembleTemperatureScaling(BaseCalibrator):
 
     Notes
     -----
-    T is fitted by log loss with a prior, the shares by expectation maximisation with
-    pseudo-counts of 0.1, 0.2 and 0.5 rows. A share 1 / (n + 1) of the uniform distribution is
-    mixed into temperature's probabilities, n being the sum of the weights: let them sum to the
-    number of rows, not to one.
+    A share 1 / (n + 1) of the uniform distribution is mixed into temperature's probabilities, n
+    being the sum of the weights: let them sum to the number of rows, not to one. T is fitted by
+    log loss of that mixture with a prior, so that a few labels which the model rules out do not
+    raise it; the shares are those of the highest likelihood, with pseudo-counts of 0.1, 0.2 and
+    0.5 rows.
 
     References
     ----------
@@ -132,14 +134,8 @@ class EnsembleTemperatureScaling(BaseCalibrator):
         self.ensemble = ensemble
         self.n_jobs = n_jobs
 
-    def _fit_map(
-        self,
-        scores: Scores,
-        y_index: NDArray,
-        sample_weight: NDArray | None,
-        groups: NDArray | None,
-    ) -> PooledMap:
-        rows = CalibrationRows.that_count(scores, y_index, sample_weight)
+    def _fit_map(self, rows: CalibrationRows) -> PooledMap:
+        rows = rows.that_count()
         offset, path, obstacle = PathFitter((Penalties(),), self.alpha, self.smoothing)(rows)
         # Three numbers of all rows: no need to hold any out.
         densities = member_densities(rows.source(), rows.source(offset), path, rows.labels)

@@ -14,6 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skcalib._response import Scores, classes_of, read_scores
 from skcalib._validation import params_of_rows, split_rows
+from skcalib.calibrators._rows import CalibrationRows
 
 _DEFAULT_FOLDS = 5
 
@@ -26,9 +27,8 @@ class HeldOut:
     """
 
     estimator: Any
-    rows: NDArray  # (m,), positions in X
+    positions: NDArray  # (m,), in X
     scores: Scores  # of these rows
-    weight: NDArray | None  # of these rows
     n_left_out: int
 
 
@@ -57,11 +57,15 @@ def cross_fit(
             splitter = _fitting_splitter(splitter, y)
         splits = list(splitter.split(X, y, **split_params))
     folds: list[HeldOut] = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_fold)(clone(estimator), X, y, classes, weight, train, test, method, fit_params)
+        delayed(_fit_fold)(clone(estimator), X, y, classes, train, test, method, fit_params)
         for train, test in splits
     )
     n_left_out = sum(fold.n_left_out for fold in folds)
-    folds = [f for f in folds if len(f.rows) and (f.weight is None or f.weight.any())]
+    folds = [
+        fold
+        for fold in folds
+        if len(fold.positions) and (weight is None or weight[fold.positions].any())
+    ]
     if not folds:
         raise ValueError(
             "cv holds out no row that has a positive weight and a class its fold's model has "
@@ -78,22 +82,34 @@ def cross_fit(
     return folds
 
 
-def pool(folds: Sequence[HeldOut], n_rows: int) -> tuple[NDArray, Scores, NDArray | None]:
-    """All held-out rows in the order of X: positions, scores, weights.
+def pool(
+    folds: Sequence[HeldOut],
+    y_index: NDArray,
+    classes: NDArray,
+    weight: NDArray | None,
+    groups: NDArray | None,
+) -> CalibrationRows:
+    """All held-out rows of some folds, in the order of X.
 
     A row held out k times counts with 1/k of its weight each time.
     """
-    rows = np.concatenate([fold.rows for fold in folds])
-    order = np.argsort(rows, kind="stable")
+    positions = np.concatenate([fold.positions for fold in folds])
+    order = np.argsort(positions, kind="stable")
     values = np.concatenate([fold.scores.values for fold in folds])[order]
-    weight = None
-    if folds[0].weight is not None:
-        weight = np.concatenate([fold.weight for fold in folds])[order]
-    rows = rows[order]
-    times = np.bincount(rows, minlength=n_rows)[rows]
-    if times.max() > 1:
-        weight = (1.0 if weight is None else weight) / times
-    return rows, replace(folds[0].scores, values=values), weight
+    positions = positions[order]
+    pooled_weight = None if weight is None else weight[positions]
+    times = np.bincount(positions, minlength=len(y_index))[positions]
+    repeated = times.max() > 1
+    if repeated:
+        pooled_weight = (1.0 if pooled_weight is None else pooled_weight) / times
+    return CalibrationRows(
+        replace(folds[0].scores, values=values),
+        y_index[positions],
+        classes,
+        pooled_weight,
+        None if groups is None else groups[positions],
+        positions if repeated else None,
+    )
 
 
 def _fitting_splitter(splitter: Any, y: NDArray) -> Any:
@@ -115,7 +131,6 @@ def _fit_fold(
     X: Any,
     y: NDArray,
     classes: NDArray,
-    weight: NDArray | None,
     train: NDArray,
     test: NDArray,
     method: str,
@@ -124,11 +139,10 @@ def _fit_fold(
     train, test = np.arange(len(y))[train], np.arange(len(y))[test]  # masks become positions
     X_train, y_train = split_rows(estimator, X, y, train)
     estimator.fit(X_train, y_train, **params_of_rows(X, params=fit_params, indices=train))
-    rows = test[np.isin(y[test], classes_of(estimator, just_fitted=True))]
-    X_rows, _ = split_rows(estimator, X, y, rows, train)
-    if len(rows):
+    positions = test[np.isin(y[test], classes_of(estimator, just_fitted=True))]
+    X_rows, _ = split_rows(estimator, X, y, positions, train)
+    if len(positions):
         scores = read_scores(estimator, X_rows, method, classes)
     else:
         scores = Scores(np.empty((0, len(classes))), method, method)
-    row_weight = None if weight is None else weight[rows]
-    return HeldOut(estimator, rows, scores, row_weight, len(test) - len(rows))
+    return HeldOut(estimator, positions, scores, len(test) - len(positions))

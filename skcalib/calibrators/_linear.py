@@ -9,19 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skcalib._kernels._linear_map import Penalties
-from skcalib._response import Scores
+from skcalib._kernels._coefficients import Penalties
 from skcalib._validation import Interval, StrOptions
 from skcalib.calibrators._base import BaseCalibrator
-from skcalib.calibrators._pooled import (
-    MOST_COEFFICIENTS,
-    CalibrationRows,
-    PathFitter,
-    PooledMap,
-    held_out_densities,
-    mean_losses,
-    number_of_folds,
-)
+from skcalib.calibrators._inner_folds import held_out_densities, mean_losses, number_of_folds
+from skcalib.calibrators._path_fitter import MOST_COEFFICIENTS, PathFitter
+from skcalib.calibrators._pooled_map import PooledMap
+from skcalib.calibrators._rows import CalibrationRows
 from skcalib.calibrators._threads import one_blas_thread
 
 # What penalty="cv" chooses from: strong first, each search starts where the last one ended.
@@ -59,14 +53,8 @@ class _LinearScaling(BaseCalibrator):
     def _shown(self, fitted: dict[str, NDArray]) -> dict[str, Any]:
         """The coefficients as attributes."""
 
-    def _fit_map(
-        self,
-        scores: Scores,
-        y_index: NDArray,
-        sample_weight: NDArray | None,
-        groups: NDArray | None,
-    ) -> PooledMap:
-        rows = CalibrationRows.that_count(scores, y_index, sample_weight)
+    def _fit_map(self, rows: CalibrationRows) -> PooledMap:
+        rows = rows.that_count()
         shown: dict[str, Any] = {}
         with one_blas_thread:
             if self.penalty == "cv":
@@ -76,7 +64,7 @@ class _LinearScaling(BaseCalibrator):
                 penalty = float(self.penalty)
             offset, path, obstacle = self._fitter((penalty,), rows.n_classes)(rows)
         fitted = {name: c for name, c in path.maps[0]._asdict().items() if c is not None}
-        shown |= {"penalty_": penalty, **self._shown(fitted)}
+        shown |= {"penalty_": penalty, "n_iter_": path.n_iter[0], **self._shown(fitted)}
         return PooledMap(path, offset, _MAP_ALONE, rows.n_classes, False, obstacle, shown)
 
     def _fitter(self, penalties: tuple[float, ...], n_classes: int) -> PathFitter:
@@ -138,11 +126,14 @@ class VectorScaling(_LinearScaling):
     bias_ : ndarray of shape (n_classes,)
         b.
     temperature_ : float
-        The temperature that comes first.
+        T, fitted with the share e mixed in: a few labels that the model rules out raise it less
+        than that of :class:`TemperatureScaling`.
     smoothing_ : float
         The share of the uniform distribution mixed into probabilities; 0 for logits.
     penalty_ : float
         r.
+    n_iter_ : int
+        Steps of the search for the coefficients.
     penalties_, cv_losses_ : ndarray of shape (5,)
         What "cv" chose from, and the mean log loss of each on rows held out, in nats; NaN for
         fewer than ten rows, which are fitted with 1. Only with ``penalty="cv"``.
@@ -261,11 +252,14 @@ class MatrixScaling(_LinearScaling):
     bias_ : ndarray of shape (n_classes,)
         b.
     temperature_ : float
-        The temperature that comes first.
+        T, fitted with the share e mixed in: a few labels that the model rules out raise it less
+        than that of :class:`TemperatureScaling`.
     smoothing_ : float
         The share of the uniform distribution mixed into probabilities; 0 for logits.
     penalty_ : float
         r.
+    n_iter_ : int
+        Steps of the search for the coefficients.
     penalties_, cv_losses_ : ndarray of shape (5,)
         What "cv" chose from, and the mean log loss of each on rows held out, in nats; NaN for
         fewer than ten rows, which are fitted with 1. Only with ``penalty="cv"``.
@@ -335,13 +329,15 @@ class MatrixScaling(_LinearScaling):
         self.ensemble = ensemble
         self.n_jobs = n_jobs
 
-    def _penalties(self, penalty: float, n_classes: int) -> Penalties:
-        if n_classes > _MOST_CLASSES:
+    def _check_classes(self, classes: NDArray) -> None:
+        if len(classes) > _MOST_CLASSES:
             raise ValueError(
                 f"MatrixScaling fits a coefficient for each pair of classes, of at most "
-                f"{_MOST_CLASSES} classes, got {n_classes}. Take VectorScaling or "
+                f"{_MOST_CLASSES} classes, got {len(classes)}. Take VectorScaling or "
                 "StructuredScaling."
             )
+
+    def _penalties(self, penalty: float, n_classes: int) -> Penalties:
         each = penalty * n_classes
         return Penalties(stretch=each, bias=each, matrix=each * (n_classes - 1))
 

@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike, NDArray
 
-from skcalib._response import Scores
 from skcalib._validation import StrOptions
 from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._classical import IsotonicCalibration, SigmoidCalibration
 from skcalib.calibrators._ensemble_temperature import EnsembleTemperatureScaling
 from skcalib.calibrators._linear import MatrixScaling, VectorScaling
 from skcalib.calibrators._map import CalibrationMap
+from skcalib.calibrators._rows import CalibrationRows
 from skcalib.calibrators._structured import StructuredScaling
 from skcalib.calibrators._temperature import TemperatureScaling
 
@@ -139,18 +139,17 @@ class CalibratedClassifier(BaseCalibrator):
             _refuse_wrapping_parameters(self.method)
 
     def _check_groups(self, groups: ArrayLike | None, wrapper: BaseCalibrator) -> None:
-        if isinstance(self.method, BaseCalibrator):
-            self.method._check_groups(groups, wrapper)
+        self._chosen()._check_groups(groups, wrapper)
 
-    def _fit_map(
-        self,
-        scores: Scores,
-        y_index: NDArray,
-        sample_weight: NDArray | None,
-        groups: NDArray | None,
-    ) -> CalibrationMap:
-        method = _METHODS[self.method]() if isinstance(self.method, str) else self.method
-        return method._fit_map(scores, y_index, sample_weight, groups)
+    def _check_classes(self, classes: NDArray) -> None:
+        self._chosen()._check_classes(classes)
+
+    def _fit_map(self, rows: CalibrationRows) -> CalibrationMap:
+        return self._chosen()._fit_map(rows)
+
+    def _chosen(self) -> BaseCalibrator:
+        """The calibrator that `method` stands for."""
+        return _METHODS[self.method]() if isinstance(self.method, str) else self.method
 
 
 def _unknown_method(method: Any) -> ValueError | TypeError:

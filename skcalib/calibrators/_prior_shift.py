@@ -2,59 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from skcalib._kernels._blocks import Source
-from skcalib._kernels._mixture import fit_mixture
+from skcalib._kernels._mixture import Mixture, search_mixture
+from skcalib._kernels._shifted import ShiftedLogits
 from skcalib._kernels._softmax import log_softmax, softmax
 from skcalib._response import Scores
-from skcalib._validation import Interval
+from skcalib._validation import Interval, check_prior, check_weights, refuse_excluded_classes
 from skcalib.calibrators._base import BaseCalibrator
-from skcalib.calibrators._map import CalibrationMap, refuse_nan_rows
+from skcalib.calibrators._map import CalibrationMap
+from skcalib.calibrators._rows import CalibrationRows
 from skcalib.calibrators._threads import one_blas_thread
 
-# How far frequencies may be from summing to one: float32 passes, a forgotten class does not.
-_SUM_TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True)
-class ShiftedLogits:
-    """Another source's logits with a number added for each class.
-
-    A shift of -inf masks its class, except in rows that leave no other class open.
-
-    Parameters
-    ----------
-    source : Source of n rows and K classes
-    shift : ndarray of shape (K,), finite or -inf
-    """
-
-    source: Source
-    shift: NDArray
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.source.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.source.dtype
-
-    def read(self, rows: slice | NDArray, buffer: NDArray) -> NDArray:
-        block = self.source.read(rows, buffer)
-        shift, possible = self.shift.astype(buffer.dtype), np.isfinite(self.shift)
-        # Beside large scores a shift would be lost in rounding.
-        np.subtract(block, block.max(axis=1, keepdims=True), out=buffer)
-        if possible.all():
-            return np.add(buffer, shift, out=buffer)
-        shut = np.isneginf(buffer[:, possible]).all(axis=1, keepdims=True)
-        return np.add(buffer, shift, out=buffer, where=~shut)
+_NOT_CONVERGED = (
+    "The search for the target prior ended before the likelihood's maximum: to the model some "
+    "classes are all but the same in these rows. The last estimate is served. Raise prior_rows, "
+    "or pass a target_prior."
+)
 
 
 @dataclass(frozen=True)
@@ -78,16 +50,24 @@ class PriorShiftMap(CalibrationMap):
         """Log-probabilities (n, K)."""
         return log_softmax(self._shifted(scores))
 
-    def likeliest_target_prior(self, scores: Scores, prior_rows: float) -> NDArray:
+    @np.errstate(under="ignore")
+    def likeliest_target_prior(
+        self, scores: Scores, sample_weight: ArrayLike | None, prior_rows: float
+    ) -> Mixture:
         """The pi' of unlabelled rows, (K,): see `PriorShift.adapt`."""
+        weight = check_weights(sample_weight, len(scores))
         shift = _log_ratio(np.ones(len(self.source_prior)), self.source_prior)
         # In float64 whatever the scores are: the search would convert them at each of its steps.
         densities = np.empty(scores.values.shape)
         softmax(ShiftedLogits(scores.source(), shift), out=densities)
-        _refuse_impossible_rows(refuse_nan_rows(densities, scores), self.source_prior, scores.name)
+        if np.isnan(densities[:, 0]).any():
+            scores.refuse_bad_rows(weight=weight)
+        if weight is not None:
+            densities[weight == 0] = self.source_prior > 0  # whatever they are, nothing counts them
+        _refuse_impossible_rows(densities, self.source_prior, scores.name)
         pseudo_counts = prior_rows * len(shift) * self.source_prior
         with one_blas_thread:
-            return fit_mixture(densities, None, pseudo_counts, start=self.source_prior)
+            return search_mixture(densities, weight, pseudo_counts, start=self.source_prior)
 
     def fitted_attributes(self) -> dict[str, Any]:
         """See `PriorShift`."""
@@ -137,14 +117,15 @@ class PriorShift(BaseCalibrator):
         to `fit` only the labels are used, so that folds would be fitted for little: pass a fitted
         model as :class:`~sklearn.frozen.FrozenEstimator`.
         See :class:`TemperatureScaling` for this and the other parameters without a note.
-    source_prior : array-like of shape (n_classes,), default=None
-        Class frequencies that the model's probabilities assume, in the order of `classes_`, that
-        is of the sorted labels, whatever the order of X's columns. None takes those of the rows
-        passed to `fit`, of an ensemble's pair those it was not trained on.
-    target_prior : array-like of shape (n_classes,), default=None
-        Class frequencies to serve, in the same order; a class of frequency 0 has probability 0.
-        It must be 0 wherever `source_prior` is. None takes those of the rows passed to `fit`.
-        With neither prior, probabilities stay as they are until `adapt`.
+    source_prior : array-like of shape (n_classes,) or dict, default=None
+        Class frequencies that the model's probabilities assume. A dict or a pandas Series holds
+        them by label, every class once; an array in the order of `classes_`, that is of the sorted
+        labels, whatever the order of X's columns. None takes those of the rows passed to `fit`,
+        of an ensemble's pair those it was not trained on.
+    target_prior : array-like of shape (n_classes,) or dict, default=None
+        Class frequencies to serve, by label or in the same order; a class of frequency 0 has
+        probability 0. It must be 0 wherever `source_prior` is. None takes those of the rows passed
+        to `fit`. With neither prior, probabilities stay as they are until `adapt`.
     prior_rows : float, default=1.0
         How far `adapt` trusts few rows: the source prior counts for so many rows for each class.
         0 is maximum likelihood, which gives up on a class that a few dozen rows do not show.
@@ -185,9 +166,10 @@ class PriorShift(BaseCalibrator):
     Raises
     ------
     ValueError, TypeError
-        By `fit`, besides what :class:`TemperatureScaling` raises: for a prior that is no array of
-        one frequency for each class, that is negative or does not sum to one, and for a source
-        prior of 0 where the target's is positive.
+        By `fit`, besides what :class:`TemperatureScaling` raises: for a prior that does not hold
+        one frequency for each class, that is negative, does not sum to one or is positive but
+        below 4.5e-308, and for a source prior of 0 where the target's is positive. All but the
+        last, if a prior is left out, before an estimator is fitted.
 
     See Also
     --------
@@ -198,6 +180,12 @@ class PriorShift(BaseCalibrator):
     Frequencies of the rows passed to `fit` are the sums of weights of the classes. If a class has
     none, one more row is shared equally among all classes, so that no class is ruled out: let the
     weights sum to the number of rows, not to one.
+
+    What `adapt` maximises is concave. Newton's steps find the maximum to at least six digits of
+    every frequency, as far as the rows determine it; where they do not, one near the source prior.
+    With ``prior_rows=0`` frequencies whose best value is 0 come out next to it, so that no class is
+    ruled out for good. Steps are few however alike the classes are; if 100 do not suffice, a
+    :class:`~sklearn.exceptions.ConvergenceWarning` says so.
 
     An exact 0 among probabilities is an estimate, and counts as the smallest number there is. A
     masked logit (-inf) is a fact: its class keeps probability 0, and where a row masks every class
@@ -234,8 +222,8 @@ class PriorShift(BaseCalibrator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseCalibrator._parameter_constraints,
-        "source_prior": ["array-like", None],
-        "target_prior": ["array-like", None],
+        "source_prior": ["array-like", dict, None],
+        "target_prior": ["array-like", dict, None],
         "prior_rows": [Interval(Real, 0, np.inf, closed="left")],
     }
 
@@ -243,8 +231,8 @@ class PriorShift(BaseCalibrator):
         self,
         estimator: Any = None,
         *,
-        source_prior: ArrayLike | None = None,
-        target_prior: ArrayLike | None = None,
+        source_prior: ArrayLike | dict[Any, float] | None = None,
+        target_prior: ArrayLike | dict[Any, float] | None = None,
         prior_rows: float = 1.0,
         response_method: str = "auto",
         classes: ArrayLike | None = None,
@@ -262,14 +250,14 @@ class PriorShift(BaseCalibrator):
         self.ensemble = ensemble
         self.n_jobs = n_jobs
 
-    def adapt(self, X: Any) -> Self:
+    def adapt(self, X: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Estimate the target prior from rows of the deployment, without their labels.
 
-        It is the prior under which the model's probabilities make these rows likeliest, found by
-        expectation maximisation [1]_, and drawn towards the source prior as `prior_rows` says. Some
-        hundred rows, for many classes some dozen each, make it worth having; the model must be
-        calibrated for the source prior. What an earlier `adapt` or `target_prior` said is
-        replaced. Memory is that of one float64 for each row and class.
+        It is the prior under which the model's probabilities make these rows likeliest [1]_, drawn
+        towards the source prior as `prior_rows` says. Some hundred rows, for many classes some
+        dozen each, make it worth having; the model must be calibrated for the source prior. What
+        an earlier `adapt` or `target_prior` said is replaced. Memory is that of one float64 for
+        each row and class.
 
         An ensemble's pairs each make an estimate, and all serve the mean.
 
@@ -277,6 +265,8 @@ class PriorShift(BaseCalibrator):
         ----------
         X : array-like, sparse matrix or data frame
             As in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight counts as that many repetitions of its row, 0 as if it were absent.
 
         Returns
         -------
@@ -288,103 +278,69 @@ class PriorShift(BaseCalibrator):
         NotFittedError
             Before `fit`.
         ValueError
-            For rows that have no probabilities, as in the predicting methods, and for a row whose
-            logits mask every class of positive source prior.
+            For rows that have no probabilities, as in the predicting methods, for a row whose
+            logits mask every class of positive source prior, and for weights that are negative,
+            not finite, all zero, or not one for each row.
+        TypeError
+            For weights that are no numbers.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the search did not reach the maximum: see Notes of the class.
         """
         check_is_fitted(self)
         self._check_parameters()
+        pairs = getattr(self, "calibrated_classifiers_", [])
+        readers = [(p.calibrator, p.scores) for p in pairs] or [(self.calibrator_, self._scores)]
+        estimates = [
+            a_map.likeliest_target_prior(read(X), sample_weight, self.prior_rows)
+            for a_map, read in readers
+        ]
+        if not all(estimate.converged for estimate in estimates):
+            warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=2)
+        with np.errstate(under="ignore"):
+            target = np.mean([estimate.shares for estimate in estimates], axis=0)
+        maps = [replace(a_map, target_prior=target) for a_map, _ in readers]
         adapted: dict[str, Any]
-        if hasattr(self, "calibrated_classifiers_"):
-            pairs = self.calibrated_classifiers_
-            estimates = [
-                p.calibrator.likeliest_target_prior(p.scores(X), self.prior_rows) for p in pairs
-            ]
-            target = np.mean(estimates, axis=0)
-            maps = [replace(pair.calibrator, target_prior=target) for pair in pairs]
+        if pairs:
             pairs = [replace(p, calibrator=m) for p, m in zip(pairs, maps, strict=True)]
             adapted = {"calibrated_classifiers_": pairs, "target_prior_": target}
         else:
-            target = self.calibrator_.likeliest_target_prior(self._scores(X), self.prior_rows)
-            calibrator = replace(self.calibrator_, target_prior=target)
-            adapted = {"calibrator_": calibrator, **calibrator.fitted_attributes()}
+            adapted = {"calibrator_": maps[0], **maps[0].fitted_attributes()}
         self.__dict__ = vars(self) | adapted
         return self
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        _check_prior(self.source_prior, "source_prior")
-        _check_prior(self.target_prior, "target_prior")
+        self._priors()
 
-    def _fit_map(
-        self,
-        scores: Scores,
-        y_index: NDArray,
-        sample_weight: NDArray | None,
-        groups: NDArray | None,
-    ) -> PriorShiftMap:
-        scores.refuse_bad_rows(y_index, sample_weight)
-        observed = _frequencies(y_index, sample_weight, scores.values.shape[1])
-        source = _prior_or(observed, self.source_prior, "source_prior")
-        target = _prior_or(observed, self.target_prior, "target_prior")
-        excluded = (target > 0) & (source == 0)
-        if excluded.any():
-            k = int(excluded.argmax())
-            raise ValueError(
-                "source_prior must be positive wherever the target prior is, got 0 for number "
-                f"{k} of the sorted classes, whose target is {target[k]:.6g}. Give the class a "
-                "positive source_prior, or a target_prior of 0."
-            )
+    def _check_classes(self, classes: NDArray) -> None:
+        source, target = self._priors(classes)
+        if source is not None and target is not None:
+            refuse_excluded_classes(source, target, classes)
+
+    def _priors(self, classes: NDArray | None = None) -> tuple[NDArray | None, NDArray | None]:
+        """The two priors as they were given, in order of the classes."""
+        return (
+            check_prior(self.source_prior, "source_prior", classes),
+            check_prior(self.target_prior, "target_prior", classes),
+        )
+
+    def _fit_map(self, rows: CalibrationRows) -> PriorShiftMap:
+        rows.scores.refuse_bad_rows(rows.y_index, rows.weight)
+        observed = _frequencies(rows.y_index, rows.weight, rows.n_classes)
+        source, target = (
+            observed if given is None else given for given in self._priors(rows.classes)
+        )
+        refuse_excluded_classes(source, target, rows.classes)
         return PriorShiftMap(source, target)
-
-
-def _check_prior(prior: Any, name: str) -> NDArray | None:
-    """Frequencies (K,) that sum to one, or None if none are given."""
-    if prior is None:
-        return None
-    if isinstance(prior, dict) or hasattr(prior, "iloc"):  # frequencies by label, in any order
-        raise TypeError(
-            f"{name} is read by position, in the order of the sorted labels, got a "
-            f"{type(prior).__name__}. Pass [{name}[label] for label in sorted({name}.keys())]."
-        )
-    values = np.asarray(prior)
-    if isinstance(prior, np.ma.MaskedArray) or values.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be an array of numbers, got {prior!r}.")
-    if values.ndim != 1:
-        raise ValueError(f"{name} must have shape (n_classes,), got {values.shape}.")
-    values = values.astype(np.float64)
-    wrong = ~(np.isfinite(values) & (values >= 0))
-    if wrong.any():
-        k = int(wrong.argmax())
-        raise ValueError(
-            f"{name} must be finite and not negative, got {values[k]} at position {k}."
-        )
-    with np.errstate(over="ignore"):
-        total = values.sum()
-    if not abs(total - 1) <= _SUM_TOLERANCE:
-        raise ValueError(
-            f"{name} must sum to one (within {_SUM_TOLERANCE:g}), got a sum of {total:.9g}. "
-            "Divide by the sum."
-        )
-    return values / total
-
-
-def _prior_or(observed: NDArray, prior: Any, name: str) -> NDArray:
-    """The prior given, one frequency for each class, or what was observed."""
-    values = _check_prior(prior, name)
-    if values is None:
-        return observed
-    if len(values) != len(observed):
-        raise ValueError(
-            f"{name} must hold one frequency per class, in the order of the sorted labels: "
-            f"expected {len(observed)}, got {len(values)}."
-        )
-    return values
 
 
 @np.errstate(under="ignore")
 def _frequencies(y_index: NDArray, weight: NDArray | None, n_classes: int) -> NDArray:
     """Class frequencies (K,); all positive, at the price of one more row if one is not."""
     counts = np.bincount(y_index, weight, minlength=n_classes).astype(np.float64)
-    if not counts.all():
+    if (counts / counts.sum() < np.finfo(np.float64).tiny).any():  # 1e-300 of 1e20 is none
         counts += 1 / n_classes
     return counts / counts.sum()

@@ -9,22 +9,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.frozen import FrozenEstimator
 
-from skcalib._kernels._linear_map import QUICK, Penalties
+from skcalib._kernels._coefficients import Penalties
+from skcalib._kernels._linear_map import QUICK
 from skcalib._kernels._mixture import fit_mixture
-from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions
 from skcalib.calibrators._base import BaseCalibrator
-from skcalib.calibrators._pooled import (
+from skcalib.calibrators._inner_folds import (
     FEWEST_ROWS,
-    MOST_COEFFICIENTS,
-    CalibrationRows,
-    PathFitter,
-    PooledMap,
+    cost,
     held_out_densities,
     mean_losses,
     mixed,
     number_of_folds,
 )
+from skcalib.calibrators._path_fitter import MOST_COEFFICIENTS, PathFitter
+from skcalib.calibrators._pooled_map import PooledMap
+from skcalib.calibrators._rows import CalibrationRows
 from skcalib.calibrators._threads import one_blas_thread
 
 # The prior of the temperature that maps start from, as in TemperatureScaling.
@@ -119,7 +119,9 @@ class StructuredScaling(BaseCalibrator):
     left_out_ : tuple of str
         What was not fitted and why; empty if all of the above was.
     temperature_ : float
-        The temperature that the maps start from.
+        The temperature T that the maps start from, at ``(1 - e) softmax(z / T) + e / K`` with
+        ``e = 1 / (n + 1)``. It is fitted in this form: a few labels that the model rules out raise
+        it less than that of :class:`TemperatureScaling`.
     smoothing_ : float
         The share of the uniform distribution mixed into probabilities; 0 for logits.
     classes_ : ndarray of shape (n_classes,)
@@ -224,22 +226,15 @@ class StructuredScaling(BaseCalibrator):
                 "whole, such as StratifiedGroupKFold()."
             )
 
-    def _fit_map(
-        self,
-        scores: Scores,
-        y_index: NDArray,
-        sample_weight: NDArray | None,
-        groups: NDArray | None,
-    ) -> PooledMap:
-        rows = CalibrationRows.that_count(scores, y_index, sample_weight)
-        groups = groups[rows.index] if self.unseen_groups and groups is not None else None
-        plan = self._plan(rows, groups)
+    def _fit_map(self, rows: CalibrationRows) -> PooledMap:
+        rows = rows.that_count()
+        plan = self._plan(rows)
         fit = PathFitter(
             plan.penalties, _ALPHA, self.smoothing, monotone=self.accuracy_preserving, search=QUICK
         )
         with one_blas_thread:
             offset, path, obstacle = fit(rows)
-            densities = held_out_densities(rows, fit, plan.n_folds, groups)
+            densities = held_out_densities(rows, fit, plan.n_folds, whole_groups=self.unseen_groups)
         if len(densities):
             weights = fit_mixture(densities, rows.weights, plan.pseudo_counts)
         else:
@@ -255,7 +250,7 @@ class StructuredScaling(BaseCalibrator):
             path, offset, weights, rows.n_classes, self.accuracy_preserving, obstacle, shown
         )
 
-    def _plan(self, rows: CalibrationRows, groups: NDArray | None) -> _Plan:
+    def _plan(self, rows: CalibrationRows) -> _Plan:
         """What these rows can bear."""
         left_out: list[str] = []
         strengths: tuple[float, ...] = (np.inf, _STRONG)
@@ -276,7 +271,7 @@ class StructuredScaling(BaseCalibrator):
             strengths = (_STRONG, *weaker) if pairs else (_STRONG, weaker[0])
             penalties = tuple(_penalties(t, rows.n_classes, pairs) for t in strengths)
             map_rows = _MAP_ROWS[: len(strengths)]
-        n_folds = number_of_folds(rows, groups)
+        n_folds = number_of_folds(rows, whole_groups=self.unseen_groups)
         if not n_folds:
             few = "all rows are of one group"
             if len(rows) < FEWEST_ROWS:
@@ -287,9 +282,9 @@ class StructuredScaling(BaseCalibrator):
 
     def _why_no_pairs(self, rows: CalibrationRows) -> str | None:
         """What forbids coefficients between pairs of classes, if something does."""
-        if rows.cost > self.max_cost:
+        if cost(rows) > self.max_cost:
             return (
-                f"n_samples * n_classes**2 = {rows.cost:.3g} is above max_cost={self.max_cost:.3g}"
+                f"n_samples * n_classes**2 = {cost(rows):.3g} is above max_cost={self.max_cost:.3g}"
             )
         if 2 * rows.n_classes**2 > MOST_COEFFICIENTS:
             return f"those of {rows.n_classes} classes do not fit into memory"

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike, NDArray
 
-from skcalib._kernels._blocks import RowSubset
 from skcalib._kernels._smoothing import fit_probabilities, smoothing_of
 from skcalib._kernels._softmax import log_softmax, softmax
 from skcalib._kernels._temperature import (
@@ -24,6 +23,7 @@ from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions
 from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._map import CalibrationMap
+from skcalib.calibrators._rows import CalibrationRows
 
 _MORE = "Use more calibration rows, or a prior (alpha=1)."
 _OBSTACLES = {
@@ -80,16 +80,19 @@ class TemperatureMap(CalibrationMap):
 
     def convergence_warning(self) -> str | None:
         """Why the calibration rows do not determine a temperature, and what to do."""
-        return why_undetermined(self.fit)
+        return why_undetermined(self.fit, self.temperature)
 
 
-def why_undetermined(fit: TemperatureFit) -> str | None:
-    """Why the calibration rows do not determine a temperature, and what to do; None if they do."""
+def why_undetermined(fit: TemperatureFit, temperature: float) -> str | None:
+    """Why the calibration rows do not determine a temperature, and what to do; None if they do.
+
+    `temperature` is the one that is taken all the same.
+    """
     if fit.obstacle is None:
         return None
     return (
         f"The calibration rows do not determine a temperature: {_OBSTACLES[fit.obstacle]} "
-        f"temperature_ is {fit.temperature:.3g}."
+        f"temperature_ is {temperature:.3g}."
     )
 
 
@@ -246,44 +249,29 @@ class TemperatureScaling(BaseCalibrator):
         self.ensemble = ensemble
         self.n_jobs = n_jobs
 
-    def _fit_map(
-        self,
-        scores: Scores,
-        y_index: NDArray,
-        sample_weight: NDArray | None,
-        groups: NDArray | None,
-    ) -> TemperatureMap:
-        offset, fit = fit_scores(scores, y_index, sample_weight, self.alpha, self.smoothing, groups)
-        return TemperatureMap(fit, offset, scores.values.shape[1])
+    def _fit_map(self, rows: CalibrationRows) -> TemperatureMap:
+        offset, fit = fit_scores(rows, self.alpha, self.smoothing)
+        return TemperatureMap(fit, offset, rows.n_classes)
 
 
 def fit_scores(
-    scores: Scores,
-    y_index: NDArray,
-    sample_weight: NDArray | None,
-    alpha: float,
-    smoothing: float | str,
-    groups: NDArray | None = None,
-    index: NDArray | None = None,
+    rows: CalibrationRows, alpha: float, smoothing: float | str
 ) -> tuple[float, TemperatureFit]:
-    """Offset of probabilities and temperature: the smoothing rule of every calibrator.
-
-    `index` names the rows to fit on, if it is not all of them.
-    """
-    chosen: slice | NDArray = slice(None) if index is None else index
-    weight = None if sample_weight is None else sample_weight[chosen]
-    rows = y_index[chosen], weight
-    groups = None if groups is None else groups[chosen]
+    """Offset of probabilities and temperature: the smoothing rule of every calibrator."""
+    scores = rows.scores
+    groups = None if rows.groups is None else rows.of(rows.groups)
+    labelled = rows.labels, rows.weights
     if scores.are_logits:
-        source = scores.source() if index is None else RowSubset(scores.source(), index)
-        fit, offset = fit_temperature(source, *rows, alpha, groups), 0.0
+        fit, offset = fit_temperature(rows.source(), *labelled, alpha, groups), 0.0
     else:
         share = None if smoothing == "auto" else float(smoothing)
         is_log = scores.method == "predict_log_proba"
-        values = scores.values[chosen]
-        fit, offset = fit_probabilities(values, *rows, alpha, share, is_log=is_log, groups=groups)
+        values = rows.of(scores.values)
+        fit, offset = fit_probabilities(
+            values, *labelled, alpha, share, is_log=is_log, groups=groups
+        )
     if not fit.finite:
-        scores.refuse_bad_rows(y_index, sample_weight)
+        scores.refuse_bad_rows(rows.y_index, rows.weight)
         raise ValueError(
             f"The log loss of {scores.name} overflows: its largest scores are too far apart."
         )

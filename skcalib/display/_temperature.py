@@ -38,6 +38,7 @@ from skcalib._validation import (
     encode,
     look_like_probabilities,
 )
+from skcalib.calibrators._rows import CalibrationRows
 from skcalib.calibrators._temperature import fit_scores
 from skcalib.display._drawing import (
     GREY,
@@ -340,7 +341,9 @@ class TemperatureDisplay:
         """The best temperature, and the curve around it."""
         weight = check_weights(sample_weight, len(y_index))
         codes = check_groups(groups, len(y_index))
-        offset, fit = fit_scores(scores, y_index, weight, _NO_PRIOR, smoothing, codes)
+        columns = np.arange(scores.values.shape[1])
+        rows = CalibrationRows(scores, y_index, columns, weight, codes)
+        offset, fit = fit_scores(rows, _NO_PRIOR, smoothing)
         temperature, interval = _best_temperature(fit)
         temperatures = _range_of(temperature, interval)
         return cls(
@@ -349,7 +352,7 @@ class TemperatureDisplay:
             temperature=temperature,
             interval=interval,
             loss_before=fit.loss_before,
-            smoothing=smoothing_of(offset, scores.values.shape[1]),
+            smoothing=smoothing_of(offset, rows.n_classes),
         )
 
     def plot(self, *, ax: Any = None, name: str | None = None, **kwargs: Any) -> TemperatureDisplay:

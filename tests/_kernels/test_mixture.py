@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 from linear_oracles import best_mixture, mixture_objective
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
 
-from skcalib._kernels._mixture import fit_mixture
+from skcalib._kernels import _mixture
+from skcalib._kernels._mixture import fit_mixture, search_mixture
 
-# Steps change no weight by more than 1e-7 at the end, and shrink slowly where members are alike, or
-# where a weight dies out: then it is off by up to this, and it matters little.
-WEIGHT_TOLERANCE = 1e-3
-OBJECTIVE_TOLERANCE = 1e-7  # per row
+# How far the general solver is from the maximum.
+WEIGHT_TOLERANCE = 1e-5
+OBJECTIVE_TOLERANCE = 1e-9  # per row
 
 NONE = np.zeros(3)
 PRIOR = np.array([0.1, 0.2, 0.5])
@@ -35,7 +37,74 @@ def test_two_members_and_two_rows_have_a_closed_form():
     # w^2 = share of the first: (2/3 w + 1/3 (1 - w)) (1/3 w + 2/3 (1 - w)) is largest at w = 1/2.
     densities = np.array([[2 / 3, 1 / 3], [1 / 3, 2 / 3]])
     found = fit_mixture(densities, None, np.zeros(2), start=np.array([0.9, 0.1]))
-    np.testing.assert_allclose(found, [0.5, 0.5], atol=1e-6)
+    np.testing.assert_allclose(found, [0.5, 0.5], atol=1e-10)
+
+
+@pytest.mark.parametrize("rare", [0.3, 1e-3, 1e-5, 1e-8])
+def test_a_rare_member_has_its_share_to_seven_digits(rare):
+    # Rogan and Gladen 1978: a test that is right for 80 % of each kind of row is positive for
+    # .8 w + .2 (1 - w) of them, and that w is the likeliest.
+    densities, positive = np.array([[0.8, 0.2], [0.2, 0.8]]), 0.2 + 0.6 * rare
+    weight = 1e5 * np.array([positive, 1 - positive])
+    for start in ([0.5, 0.5], [1 - 1e-9, 1e-9]):
+        found = search_mixture(densities, weight, np.zeros(2), np.array(start))
+        assert found.converged
+        # .2 + .6 w is rounded.
+        np.testing.assert_allclose(found.shares[0], rare, rtol=1e-8 + 1e-15 / rare)
+
+
+def interior_maximum(densities, weight, pseudo_counts):
+    """The maximum inside the simplex, by a trust-region Newton method in softmax coordinates."""
+    counts = np.ones(len(densities)) if weight is None else weight
+    total = counts.sum() + pseudo_counts.sum()
+
+    def parts(theta):
+        shares = softmax(theta)
+        joint = shares * densities
+        posterior = joint / joint.sum(axis=1, keepdims=True)
+        return shares, posterior, counts @ posterior + pseudo_counts
+
+    def value(theta):
+        log_shares = log_softmax(theta)
+        fit = counts @ np.log(densities @ np.exp(log_shares)) + pseudo_counts @ log_shares
+        return -fit / total
+
+    def slope(theta):
+        shares, _, rows = parts(theta)
+        return shares - rows / total
+
+    def curvature(theta):
+        shares, posterior, _ = parts(theta)
+        of_rows = (posterior.T * counts) @ posterior - np.diag(counts @ posterior)
+        return np.diag(shares) - np.outer(shares, shares) + of_rows / total
+
+    found = minimize(
+        value,
+        np.zeros(densities.shape[1]),
+        jac=slope,
+        hess=curvature,
+        method="trust-exact",
+        options={"gtol": 1e-12},
+    )
+    return softmax(found.x)
+
+
+@pytest.mark.parametrize("alike", [1.0, 0.3])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_members", [2, 5, 20])
+def test_every_share_is_that_of_the_maximum(n_members, weighted, alike):
+    rng = np.random.default_rng(n_members)
+    truth = 0.6 ** np.arange(n_members)
+    y = rng.choice(n_members, 3000, p=truth / truth.sum())
+    logits = alike * rng.standard_normal((3000, n_members))
+    logits[np.arange(3000), y] += 2 * alike
+    densities = softmax(2 * alike * logits, axis=1)
+    weight = rng.gamma(2.0, size=3000) if weighted else None
+    pseudo_counts = np.full(n_members, 0.1)
+    found = search_mixture(densities, weight, pseudo_counts)
+    assert found.converged
+    expected = interior_maximum(densities, weight, pseudo_counts)
+    np.testing.assert_allclose(found.shares, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("pseudo_counts", [NONE, PRIOR], ids=["none", "prior"])
@@ -55,18 +124,80 @@ def test_weights_are_those_of_a_general_solver(n, weighted, pseudo_counts):
     np.testing.assert_allclose(found, expected, atol=WEIGHT_TOLERANCE)
 
 
+def assert_no_weight_can_be_moved_with_profit(densities, weight, pseudo_counts, found):
+    """What makes a point the maximum of a concave function over the simplex."""
+    counts = np.ones(len(densities)) if weight is None else weight
+    total = counts.sum() + pseudo_counts.sum()
+    shares = found.shares
+    assert found.converged
+    assert shares.sum() == pytest.approx(1, abs=1e-14)
+    assert (shares >= 0).all()
+    # The derivative by each weight is the sum of all counts, or below it at a weight of 0.
+    slope = (counts / (densities @ shares)) @ densities / total
+    excess = slope + pseudo_counts / total / np.maximum(shares, 1e-300) - 1
+    assert excess.max() < 1e-8
+    assert np.abs(shares * excess).max() < 1e-10
+
+
 @pytest.mark.parametrize("pseudo_counts", [NONE, PRIOR], ids=["none", "prior"])
 @pytest.mark.parametrize("seed", range(5))
 def test_no_weight_can_be_moved_with_profit(seed, pseudo_counts):
     densities = densities_of(seed, 200, 3)
-    shares = fit_mixture(densities, None, pseudo_counts, START)
-    assert shares.sum() == pytest.approx(1, abs=1e-14)
-    assert (shares >= 0).all()
-    # The derivative by each weight is n + sum(a) where it is positive, and not above it at 0.
-    slope = (1 / (densities @ shares)) @ densities + pseudo_counts / np.maximum(shares, 1e-300)
-    excess = slope / (200 + pseudo_counts.sum()) - 1
-    assert excess.max() < WEIGHT_TOLERANCE
-    assert np.abs(shares * excess).max() < 1e-6
+    found = search_mixture(densities, None, pseudo_counts, START)
+    assert_no_weight_can_be_moved_with_profit(densities, None, pseudo_counts, found)
+
+
+@pytest.mark.parametrize("counted", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("n", "n_members", "power"),
+    [(1, 20, 1), (2, 2, 20), (30, 60, 1), (30, 60, 20), (300, 100, 5), (2000, 10, 0.1)],
+)
+def test_however_many_members_and_rows_nothing_is_left_to_gain(n, n_members, power, counted):
+    rng = np.random.default_rng(n + n_members)
+    densities = rng.random((n, n_members)) ** power
+    densities[rng.random((n, n_members)) < 0.3] = 0
+    densities[~densities.any(axis=1), 0] = 1
+    weight = rng.gamma(0.3, size=n)
+    start = rng.dirichlet(np.full(n_members, 0.3)) * 0.99 + 0.01 / n_members
+    pseudo_counts = np.full(n_members, counted)
+    with np.errstate(all="raise"):
+        found = search_mixture(densities, weight, pseudo_counts, start)
+    assert_no_weight_can_be_moved_with_profit(densities, weight, pseudo_counts, found)
+
+
+@pytest.mark.parametrize("noise", [1e-5, 1e-9, 1e-13])
+def test_members_that_are_all_but_the_same_are_told_apart_or_left(noise):
+    rng = np.random.default_rng(0)
+    densities = rng.random((50, 1)) * (1 + noise * rng.standard_normal((50, 8)))
+    found = search_mixture(densities, None, np.zeros(8), np.full(8, 1 / 8))
+    assert_no_weight_can_be_moved_with_profit(densities, None, np.zeros(8), found)
+
+
+def test_members_that_are_the_same_keep_their_proportion():
+    densities = densities_of(8, 100, 3)[:, [0, 0, 1, 2]]
+    found = fit_mixture(densities, None, np.zeros(4), np.array([0.3, 0.1, 0.3, 0.3]))
+    merged = fit_mixture(densities[:, 1:], None, NONE, np.array([0.4, 0.3, 0.3]))
+    np.testing.assert_allclose(found, np.r_[merged[0] * np.array([0.75, 0.25]), merged[1:]], 1e-5)
+
+
+@pytest.mark.parametrize("counted", [0.0, 0.1])
+def test_many_members_are_fitted_like_few(monkeypatch, counted):
+    densities, weight = densities_of(9, 500, 40, power=5.0), np.linspace(0.1, 2, 500)
+    arguments = densities, weight, np.full(40, counted), np.full(40, 1 / 40)
+    few = search_mixture(*arguments)
+    monkeypatch.setattr(_mixture, "_FEW_MEMBERS", 1)
+    many = search_mixture(*arguments)
+    assert_no_weight_can_be_moved_with_profit(*arguments[:3], many)
+    np.testing.assert_allclose(many.shares, few.shares, rtol=1e-7, atol=1e-11)
+
+
+def test_a_search_that_was_cut_short_says_so(monkeypatch):
+    arguments = densities_of(10, 100, 3), None, PRIOR
+    assert search_mixture(*arguments).converged
+    monkeypatch.setattr(_mixture, "_MAX_STEPS", 1)
+    found = search_mixture(*arguments)
+    assert not found.converged
+    np.testing.assert_allclose(found.shares.sum(), 1, rtol=1e-15)
 
 
 def test_weights_are_repetitions():

@@ -8,7 +8,7 @@ from skcalib._kernels._moments import (
     log_loss_sum,
     loss_edges,
     loss_moments,
-    row_slopes,
+    row_moments,
 )
 
 # One row of each layout: class by class, without and with subtraction of the row's maximum.
@@ -82,16 +82,17 @@ def test_bad_rows_and_masked_labels_are_reported(n_classes, dtype, bad):
 
 @pytest.mark.parametrize("n_classes", CLASSES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_slopes_of_rows_add_up_to_that_of_all(n_classes, dtype):
+def test_moments_of_rows_add_up_to_those_of_all(n_classes, dtype):
     n = 300 if n_classes < 1000 else 60  # several blocks
     z, y = random_problem(5, n, n_classes, dtype=dtype)
     weight = np.random.default_rng(0).choice([0.0, 0.5, 2.0], n)
     z[weight == 0] = np.nan  # as if absent
-    slopes = row_slopes(Logits(z), y, weight, 0.7)
-    assert (slopes[weight == 0] == 0).all()
+    of_rows = row_moments(Logits(z), y, weight, 0.7)
+    assert (of_rows[:, weight == 0] == 0).all()
     moments = loss_moments(Logits(z), y, weight, 0.7)
-    np.testing.assert_allclose(weight @ slopes, moments.slope, rtol=1e-12)
-    np.testing.assert_allclose(weight @ slopes**2, moments.squared_slope, rtol=1e-12)
+    expected = [moments.loss, moments.slope, moments.curvature]
+    np.testing.assert_allclose(of_rows @ weight, expected, rtol=1e-12)
+    np.testing.assert_allclose(of_rows[1] ** 2 @ weight, moments.squared_slope, rtol=1e-12)
 
 
 def test_clustered_products_by_hand():

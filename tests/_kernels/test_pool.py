@@ -7,8 +7,10 @@ from scipy.special import softmax
 
 from skcalib._kernels import _blocks
 from skcalib._kernels._blocks import Logits, RowSubset, SmoothedProbabilities
-from skcalib._kernels._linear_map import Penalties, Start
-from skcalib._kernels._pool import deal, fit_path, member_densities, pool_probabilities
+from skcalib._kernels._coefficients import Penalties
+from skcalib._kernels._pool import fit_path, member_densities, pool_probabilities
+from skcalib._kernels._start import Start
+from skcalib.calibrators._inner_folds import deal
 
 START = Start(1.4, 0.02)
 STRONG = {"shared": 3.0, "stretch": 12.0, "belief": 3.0}

@@ -24,9 +24,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from skcalib import (
-    TemperatureScaling,
-)
+from skcalib import CalibratedClassifier, TemperatureScaling, VectorScaling
 
 
 class Echo(ClassifierMixin, BaseEstimator):
@@ -171,6 +169,18 @@ def test_a_row_held_out_more_than_once_shares_its_weight(cv, weighted):
     model.fit(X, y, sample_weight=given if weighted else None)
     expected = best_temperature(X, y, weight, alpha=1)
     assert model.temperature_ == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("method", ["structured", VectorScaling(penalty="cv")])
+def test_what_several_models_say_of_a_row_is_held_out_together(method):
+    # Their scores are the same, so each row is held out twice with half of its weight.
+    X, y = rows_of((60, 50, 40))
+    cv = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)
+    twice, once = (CalibratedClassifier(Echo(), method=method, cv=c).fit(X, y) for c in (cv, 3))
+    names = ["weights_", "cv_loss_"] if method == "structured" else ["penalty_", "cv_losses_"]
+    for name in names:
+        np.testing.assert_allclose(getattr(twice, name), getattr(once, name), rtol=1e-6)
+    np.testing.assert_allclose(twice.predict_proba(X), once.predict_proba(X), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,24 @@ from contextlib import nullcontext
 import linear_oracles as oracle
 import numpy as np
 import pytest
-from oracles import best_temperature
+from oracles import best_start
 from scipy.special import log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 
-from skcalib import MatrixScaling, VectorScaling
+from skcalib import (
+    CalibratedClassifier,
+    EnsembleTemperatureScaling,
+    MatrixScaling,
+    StructuredScaling,
+    TemperatureScaling,
+    VectorScaling,
+)
+from skcalib._kernels._coefficients import Penalties
+from skcalib._kernels._linear_map import Search
+from skcalib._response import Scores
+from skcalib.calibrators._path_fitter import PathFitter
+from skcalib.calibrators._rows import CalibrationRows
 from skcalib.datasets import load_logits
 
 SCALINGS = [VectorScaling, MatrixScaling]
@@ -52,7 +65,7 @@ def best_map(scaling, z, y, weight=None, alpha=1.0, penalty=1.0):
     penalties = {"stretch": each, "bias": each}
     if scaling is MatrixScaling:
         penalties["matrix"] = each * (n_classes - 1)
-    temperature = 1.0 if np.isinf(alpha) else best_temperature(z, y, weight, alpha)
+    temperature = 1.0 if np.isinf(alpha) else best_start(z, y, weight, alpha)
     begun = oracle.starting(z, temperature, 1 / (total + 1))
     tensor = oracle.design(begun, blocks=tuple(penalties))
     return oracle.solve(begun, tensor, oracle.penalty_vector(penalties, n_classes), y, weight)
@@ -187,7 +200,7 @@ def test_vector_scaling_is_matrix_scaling_of_an_endless_penalty_off_the_diagonal
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_an_endless_penalty_leaves_the_temperature(scaling):
     z, y = problem(5, 200, 4)
-    temperature = best_temperature(z, y, alpha=1)
+    temperature = best_start(z, y, alpha=1)
     model = fit(scaling, z, y, penalty=1e12)
     expected = 200 / 201 * softmax(z / temperature, axis=1) + 1 / 201 / 4
     np.testing.assert_allclose(model.predict_proba(z), expected, atol=1e-8)
@@ -406,6 +419,56 @@ def test_more_classes_than_a_matrix_is_for_are_named():
     z = np.zeros((3, 1449))
     with pytest.raises(ValueError, match=r"at most 1448 classes, got 1449\. Take VectorScaling"):
         fit(MatrixScaling, z, np.array([0, 1, 2]))
+
+
+class Untrained(ClassifierMixin, BaseEstimator):
+    """Must not be fitted: what is wrong can be known without."""
+
+    def fit(self, X, y):
+        raise AssertionError("fitted")
+
+    def decision_function(self, X):
+        raise AssertionError("read")
+
+
+@pytest.mark.parametrize(
+    "wrapper", [MatrixScaling, lambda model: CalibratedClassifier(model, method="matrix")]
+)
+def test_too_many_classes_are_refused_before_anything_is_fitted(wrapper):
+    with pytest.raises(ValueError, match="at most 1448 classes, got 1500"):
+        wrapper(Untrained()).fit(np.zeros((3000, 1)), np.arange(3000) % 1500)
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_steps_of_the_search_are_shown(scaling):
+    z, y = problem(25, 200, 3)
+    steps = [fit(scaling, z, y, penalty=penalty).n_iter_ for penalty in (1e6, 1.0, 1e-6)]
+    assert steps == sorted(steps)
+    assert 0 < steps[0] < 10
+    assert steps[-1] > 10
+
+
+def test_a_search_cut_short_says_so():
+    z, y = problem(26, 200, 3)
+    rows = CalibrationRows(Scores(z, "decision_function", "X"), y, np.arange(3))
+    penalties = (Penalties(stretch=1e-6, bias=1e-6),)
+    cut = PathFitter(penalties, 1.0, "auto", search=Search(3, 1e-10, 1e-6))(rows)
+    assert "did not end within 3 steps: raise the penalty" in cut.obstacle
+    assert PathFitter(penalties, 1.0, "auto")(rows).obstacle is None
+
+
+# Labels that the model rules out.
+
+
+@pytest.mark.parametrize("scaling", [*SCALINGS, EnsembleTemperatureScaling, StructuredScaling])
+def test_labels_ruled_out_do_not_decide_the_temperature_of_all(scaling):
+    z, y = problem(27, 300, 4)
+    before = fit(scaling, z, y).temperature_
+    z[np.arange(0, 300, 20), y[::20]] -= 1000
+    model = fit(scaling, z, y)
+    assert TemperatureScaling().fit(z, y).temperature_ > 20 * before
+    assert model.temperature_ == pytest.approx(before, rel=0.3)
+    assert model.temperature_ == pytest.approx(best_start(z, y, alpha=1), rel=1e-6)
 
 
 def test_labels_may_be_strings_in_any_order():

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_classification
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcalib import CalibratedClassifier, PriorShift, TemperatureScaling
+from skcalib._kernels import _mixture
 from skcalib.datasets import make_miscalibrated_logits
 
 LOGITS, Y = make_miscalibrated_logits(60, 3, temperature=1, random_state=0)
@@ -261,6 +262,60 @@ def test_a_shift_is_not_lost_beside_large_scores(size):
     np.testing.assert_allclose(model.predict_proba(logits), expected, rtol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_class_that_is_excluded_does_not_drown_the_others(dtype):
+    huge = float(np.finfo(dtype).max)
+    logits = np.array([[huge, 0, np.log(3)], [huge, -huge, -huge]], dtype=dtype)
+    model = PriorShift(
+        classes=range(3), source_prior=[0.0, 0.5, 0.5], target_prior=[0.0, 0.5, 0.5]
+    ).fit(logits, [1, 2])
+    expected = np.array([[0, 0.25, 0.75], [0, 0.5, 0.5]])
+    np.testing.assert_allclose(model.predict_proba(logits), expected, rtol=1e-6)
+    with np.errstate(all="raise"):
+        model.set_params(prior_rows=0).adapt(logits[:1])
+    np.testing.assert_allclose(model.target_prior_, [0, 0, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("least", [1e-300, 5e-308])
+def test_the_smallest_priors_are_divided_by_in_silence(least, dtype):
+    logits = LOGITS.astype(dtype)
+    with np.errstate(all="raise"):
+        model = PriorShift(source_prior=[least, 0.5, 0.5], target_prior=[0.2, 0.3, 0.5])
+        proba = model.fit(logits, Y).predict_proba(logits)
+        # .2 / 5e-308 beside .6 and 1: nothing else has a chance.
+        np.testing.assert_allclose(proba, np.tile([1, 0, 0], (60, 1)), atol=1e-290)
+        back = PriorShift(source_prior=[0.2, 0.3, 0.5], target_prior=[least, 0.5, 0.5])
+        proba = back.fit(logits, Y).predict_proba(logits)
+        for prior_rows in (0, 1):
+            model.set_params(prior_rows=prior_rows).adapt(logits)
+            np.testing.assert_allclose(model.target_prior_.sum(), 1, rtol=1e-15)
+            assert np.isfinite(model.predict_proba(logits)).all()
+    two = bayes(softmax(logits[:, 1:].astype(float), axis=1), [0.3, 0.5], [0.5, 0.5])
+    np.testing.assert_allclose(proba[:, 1:], two, rtol=1e-5)
+
+
+def test_a_class_of_next_to_no_weight_counts_as_without_rows():
+    model = PriorShift(classes=range(3))
+    with np.errstate(all="raise"):
+        model.fit(np.zeros((4, 3)), [0, 0, 1, 2], sample_weight=[1, 1, 1, 1e-310])
+    np.testing.assert_allclose(model.source_prior_, [7 / 12, 4 / 12, 1 / 12], rtol=1e-14)
+
+
+@pytest.mark.parametrize("n_classes", [2, 20_000])
+def test_one_row_of_few_or_many_classes_adapts(n_classes):
+    logits = np.zeros((3, n_classes), dtype=np.float32)
+    logits[0, 1] = 5
+    model = PriorShift(classes=range(n_classes), prior_rows=1).fit(logits, [0, 1, 1])
+    source = model.source_prior_
+    with np.errstate(all="raise"):
+        target = model.adapt(logits[:1]).target_prior_
+    # K rows like the source, and one divided among the classes in proportion to target * density.
+    density = np.exp(logits[0].astype(float)) / source
+    rows = target * density / (target @ density)
+    np.testing.assert_allclose(target, (n_classes * source + rows) / (n_classes + 1), rtol=1e-6)
+
+
 # Frequencies from rows without labels.
 
 
@@ -413,6 +468,152 @@ def test_masked_and_certain_rows_adapt_in_silence():
     )
 
 
+def test_rare_classes_of_unlabelled_rows_are_found_to_six_digits():
+    # Rogan and Gladen 1978, for a disease of one in 100 000: positive are .8 of the ill and .2 of
+    # the healthy.
+    ill = 1e-5
+    tests = np.array([[0.2, 0.8], [0.8, 0.2]])
+    model = PriorShift(source_prior=[0.5, 0.5], prior_rows=0, **PROBABILITIES).fit(tests, [1, 0])
+    positive = 0.2 + 0.6 * ill
+    model.adapt(tests, sample_weight=[1e6 * positive, 1e6 * (1 - positive)])
+    np.testing.assert_allclose(model.target_prior_, [1 - ill, ill], rtol=1e-7)
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_a_search_cut_short_warns_and_serves_what_it_has(monkeypatch, ensemble):
+    X, y = load_iris(return_X_y=True)
+    model = PriorShift(GaussianNB(), ensemble=ensemble).fit(X, y)
+    before = dict(vars(model))
+    monkeypatch.setattr(_mixture, "_MAX_STEPS", 1)
+    with pytest.raises(ConvergenceWarning, match=r"ended before.*Raise prior_rows, or pass a targ"):
+        model.adapt(X[:120])
+    assert vars(model) == before
+    with pytest.warns(ConvergenceWarning) as caught:
+        model.adapt(X[:120])
+    assert [w.filename for w in caught] == [__file__]
+    np.testing.assert_allclose(model.target_prior_.sum(), 1, rtol=1e-15)
+
+
+# Weights of unlabelled rows.
+
+
+@pytest.mark.parametrize("prior_rows", [0, 1])
+def test_weights_of_unlabelled_rows_are_repetitions(prior_rows):
+    times = np.random.default_rng(0).integers(0, 4, 60)
+    weighted = fitted(prior_rows=prior_rows).adapt(PROBA, sample_weight=times)
+    repeated = fitted(prior_rows=prior_rows).adapt(np.repeat(PROBA, times, axis=0))
+    np.testing.assert_allclose(weighted.target_prior_, repeated.target_prior_, rtol=1e-9)
+    ones = fitted(prior_rows=prior_rows).adapt(PROBA, np.ones(60))
+    plain = fitted(prior_rows=prior_rows).adapt(PROBA)
+    np.testing.assert_allclose(ones.target_prior_, plain.target_prior_, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "bad", [[np.nan] * 3, [0, np.inf, 0], [-np.inf] * 3, [-np.inf, -np.inf, 0]]
+)
+def test_unlabelled_rows_of_weight_zero_are_absent(bad):
+    model = PriorShift(source_prior=[0.5, 0.5, 0.0], target_prior=[0.5, 0.5, 0.0], classes=range(3))
+    model.fit(LOGITS, Y)
+    X = np.insert(LOGITS, 7, bad, axis=0)
+    weight = np.insert(np.ones(60), 7, 0)
+    with np.errstate(all="raise"):
+        estimate = model.adapt(X, sample_weight=weight).target_prior_
+    np.testing.assert_allclose(estimate, model.adapt(LOGITS).target_prior_, rtol=1e-12)
+    weight[7] = 1e-9
+    with pytest.raises(ValueError, match="row 7"):
+        model.adapt(X, sample_weight=weight)
+
+
+@pytest.mark.parametrize("scale", [1e-90, 1e90])
+def test_the_unit_of_weights_does_not_matter_to_the_likelihood(scale):
+    weight = np.random.default_rng(1).gamma(1.0, size=60)
+    weight[:2] = 1e-300
+    with np.errstate(all="raise"):
+        scaled = fitted(prior_rows=0).adapt(PROBA, scale * np.r_[1e-300 / scale, 0, weight[2:]])
+    expected = fitted(prior_rows=0).adapt(PROBA, np.r_[0, 0, weight[2:]]).target_prior_
+    np.testing.assert_allclose(scaled.target_prior_, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("weight", "error", "message"),
+    [
+        (np.ones(59), ValueError, r"shape \(60,\), one weight per row, got \(59,\)"),
+        (np.r_[-1.0, np.ones(59)], ValueError, r"finite and not negative, got -1\.0 in row 0"),
+        (np.r_[np.ones(59), np.nan], ValueError, "finite and not negative, got nan in row 59"),
+        (np.zeros(60), ValueError, "zero for every row"),
+        (["a"] * 60, TypeError, "sample_weight must hold numbers"),
+    ],
+)
+def test_weights_of_unlabelled_rows_that_cannot_be_right_are_refused(weight, error, message):
+    model = fitted()
+    before = dict(vars(model))
+    with pytest.raises(error, match=message):
+        model.adapt(PROBA, sample_weight=weight)
+    assert vars(model) == before
+
+
+def test_each_pair_of_an_ensemble_counts_the_weights():
+    X, y = load_iris(return_X_y=True)
+    weight = np.repeat([1, 0, 3], 50)
+    model = PriorShift(GaussianNB(), ensemble=True, prior_rows=0).fit(X, y)
+    estimate = model.adapt(X, sample_weight=weight).target_prior_
+    np.testing.assert_allclose(
+        estimate, model.adapt(np.repeat(X, weight, axis=0)).target_prior_, rtol=1e-9
+    )
+
+
+# Priors by label.
+
+
+@pytest.mark.parametrize("kind", [dict, pd.Series])
+@pytest.mark.parametrize("wrap", ["scores", "frozen", "folds", "ensemble", "method"])
+def test_a_prior_by_label_is_the_same_as_by_position(wrap, kind):
+    X, y = load_iris(return_X_y=True)
+    y = np.array(["b", "c", "a"])[y]
+    source, target = {"b": 0.3, "c": 0.1, "a": 0.6}, {"c": 0.3, "a": 0.2, "b": 0.5}
+    by_label = {"source_prior": kind(source), "target_prior": kind(target)}
+    by_position = {"source_prior": [0.6, 0.3, 0.1], "target_prior": [0.2, 0.5, 0.3]}
+    frozen = FrozenEstimator(GaussianNB().fit(X, y))
+
+    def model_of(priors):
+        if wrap == "scores":
+            X_scores = frozen.predict_proba(X)
+            return PriorShift(**priors, **PROBABILITIES).fit(X_scores, y), X_scores
+        if wrap == "method":
+            return CalibratedClassifier(frozen, method=PriorShift(**priors)).fit(X, y), X
+        estimator = frozen if wrap == "frozen" else GaussianNB()
+        return PriorShift(estimator, **priors, ensemble=wrap == "ensemble").fit(X, y), X
+
+    (one, X_one), (other, X_other) = model_of(by_label), model_of(by_position)
+    np.testing.assert_array_equal(one.predict_proba(X_one), other.predict_proba(X_other))
+    assert one.classes_.tolist() == ["a", "b", "c"]
+
+
+def test_a_prior_by_label_is_a_parameter_like_any_other():
+    prior = {2: 0.5, 0: 0.2, 1: 0.3}
+    model = PriorShift(source_prior=pd.Series(SOURCE), target_prior=prior, **PROBABILITIES)
+    assert model.get_params()["target_prior"] is prior
+    assert "target_prior={0: 0.2, 1: 0.3, 2: 0.5}" in repr(model)
+    copy = clone(model).fit(PROBA, Y)
+    np.testing.assert_allclose(copy.target_prior_, TARGET, rtol=1e-15)
+    np.testing.assert_allclose(
+        pickle.loads(pickle.dumps(copy)).predict_proba(PROBA), bayes(PROBA, SOURCE, TARGET), 1e-12
+    )
+    assert prior == {2: 0.5, 0: 0.2, 1: 0.3}
+
+
+# The table of results of scikit-learn 1.6 asks every object whether it is a masked array.
+@pytest.mark.filterwarnings("ignore:Series._data is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("kind", [dict, pd.Series])
+def test_priors_by_label_can_be_searched_over(kind):
+    proba, y = calibrated(300, TARGET, at=SOURCE, seed=0)
+    best = kind({2: 0.5, 0: 0.2, 1: 0.3})
+    grid = {"target_prior": [kind({0: 0.6, 1: 0.3, 2: 0.1}), best]}
+    model = PriorShift(source_prior=SOURCE, **PROBABILITIES)
+    search = GridSearchCV(model, grid, scoring="neg_log_loss", cv=3).fit(proba, y)
+    assert dict(search.best_params_["target_prior"]) == dict(best)
+
+
 # Around estimators.
 
 
@@ -482,6 +683,41 @@ def test_it_serves_as_a_method():
 # What cannot be right.
 
 
+class Expensive(GaussianNB):
+    """A model that must not be asked."""
+
+    def fit(self, X, y):
+        raise AssertionError("fitted")
+
+    def predict_proba(self, X):
+        raise AssertionError("asked")
+
+
+@pytest.mark.parametrize("wrapped", ["folds", "ensemble", "frozen", "method"])
+@pytest.mark.parametrize(
+    ("priors", "message"),
+    [
+        ({"target_prior": [0.5, 0.5]}, r"target_prior.*order \[0, 1, 2\]: expected 3, got 2"),
+        ({"source_prior": {0: 0.5, 1: 0.5}}, "source_prior.*no frequency for 2"),
+        ({"source_prior": [1, 0, 0], "target_prior": [0, 1, 0]}, "got 0 for number 1 .*, 1, whose"),
+    ],
+)
+def test_priors_that_do_not_fit_the_classes_are_refused_before_a_model_is_asked(
+    wrapped, priors, message
+):
+    X, y = load_iris(return_X_y=True)
+    estimator = Expensive()
+    if wrapped == "frozen":
+        GaussianNB.fit(estimator, X, y)
+        estimator = FrozenEstimator(estimator)
+    if wrapped == "method":
+        model = CalibratedClassifier(estimator, method=PriorShift(**priors))
+    else:
+        model = PriorShift(estimator, ensemble=wrapped == "ensemble", **priors)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y)
+
+
 @pytest.mark.parametrize("name", ["source_prior", "target_prior"])
 @pytest.mark.parametrize(
     ("prior", "error", "message"),
@@ -500,8 +736,10 @@ def test_it_serves_as_a_method():
         ("abc", ValueError, "parameter of PriorShift must be"),
         ([True, False, False], TypeError, "must be an array of numbers"),
         (np.ma.masked_less([0.5, 0.3, 0.2], 0.25), TypeError, "must be an array of numbers"),
-        ({0: 0.5, 1: 0.3, 2: 0.2}, TypeError, r"by position.*got a dict\. Pass \["),
-        (pd.Series({1: 0.5, 0: 0.3, 2: 0.2}), TypeError, r"by position.*got a Series\. Pass \["),
+        ({0: 0.5, 1: 0.5}, ValueError, r"each of the classes \[0, 1, 2\] once.*frequency for 2\."),
+        (pd.Series({1: 0.5, 0: 0.3, 3: 0.2}), ValueError, r"no frequency for 2; unknown 3\."),
+        ([1.0, 5e-324, 0.0], ValueError, r"0 or at least 4\.5e-308, got 5e-324 at position 1"),
+        ([1.0, 0.0, 1e-310], ValueError, r"0 or at least 4\.5e-308, got 1e-310 at position 2"),
         (0.5, ValueError, "parameter of PriorShift must be"),
     ],
 )
@@ -513,12 +751,6 @@ def test_a_prior_that_cannot_be_right_is_refused_by_name(name, prior, error, mes
     with pytest.raises(error, match=message):
         model.fit(LOGITS, Y)
     assert vars(model) == before
-
-
-def test_the_way_out_that_a_message_names_is_one():
-    frequencies = pd.Series({"c": 0.5, "a": 0.3, "b": 0.2})
-    prior = [frequencies[label] for label in sorted(frequencies.keys())]
-    assert prior == [0.3, 0.2, 0.5]
 
 
 def test_rounding_of_a_prior_is_no_fault():

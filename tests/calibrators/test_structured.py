@@ -11,16 +11,18 @@ import linear_oracles as oracle
 import numpy as np
 import pandas as pd
 import pytest
-from oracles import best_temperature
+from oracles import best_start
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info
 
 from skcalib import CalibratedClassifier, StructuredScaling, TemperatureScaling
-from skcalib._kernels._linear_map import QUICK, Penalties
+from skcalib._kernels._coefficients import Penalties
+from skcalib._kernels._linear_map import QUICK
 from skcalib._response import Scores
-from skcalib.calibrators._pooled import CalibrationRows, PathFitter
+from skcalib.calibrators._path_fitter import PathFitter
+from skcalib.calibrators._rows import CalibrationRows
 from skcalib.datasets import make_miscalibrated_logits
 
 # Rows that uniform, own and the three maps begin with; of the order-keeping kind two.
@@ -92,7 +94,7 @@ def test_the_mixture_is_that_of_its_formulas(n_classes, parameters):
     np.testing.assert_allclose(model.predict_proba(z), expected, rtol=1e-9)
     np.testing.assert_allclose(model.predict_log_proba(z), np.log(expected), rtol=0, atol=1e-9)
     assert model.calibrator_.path.start.uniform_share == pytest.approx(1 / (len(y) + 1))
-    assert model.temperature_ == pytest.approx(best_temperature(z, y, alpha=1), rel=1e-6)
+    assert model.temperature_ == pytest.approx(best_start(z, y, alpha=1), rel=1e-6)
     start = oracle.starting(z, model.temperature_, 1 / (len(y) + 1))
     np.testing.assert_allclose(model.calibrator_.path.spreads, oracle.spreads(start), rtol=1e-9)
 
@@ -104,14 +106,14 @@ def test_probabilities_are_smoothed_before_the_maps_and_not_by_themselves():
     assert model.smoothing_ == pytest.approx(0.03)
     smoothed = np.log(0.97 * proba + 0.03 / 4)
     path = model.calibrator_.path
-    assert model.temperature_ == pytest.approx(best_temperature(smoothed, y, alpha=1), rel=1e-6)
+    assert model.temperature_ == pytest.approx(best_start(smoothed, y, alpha=1), rel=1e-6)
     only = StructuredScaling(response_method="predict_proba", smoothing=0.03).fit(proba, y)
     # With all the weight on one member that member is what is served.
     for share, expected in (
         (np.eye(5)[0], np.full(proba.shape, 1 / 4)),
         (np.eye(5)[1], proba),
     ):
-        object.__setattr__(only.calibrator_, "shares", share)
+        object.__setattr__(only.calibrator_, "weights", share)
         np.testing.assert_allclose(only.predict_proba(proba), expected, rtol=1e-9)
     assert path.start.temperature == model.temperature_
 
@@ -146,7 +148,7 @@ def held_out(z, y, fit, n_folds, weight=None):
     for fold in range(n_folds):
         rows, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         scores = Scores(z, "decision_function", "X")
-        path = fit(CalibrationRows(scores, rest, y, weight)).path
+        path = fit(CalibrationRows(scores, y, np.arange(K), weight, index=rest)).path
         start = oracle.starting(z[rows], path.start.temperature, path.start.uniform_share)
         features = oracle.shared_features(start)
         label = np.arange(len(rows)), y[rows]

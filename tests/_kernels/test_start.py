@@ -1,0 +1,50 @@
+"""The temperature that a map starts from: fitted with uniform mixed in, as it is served."""
+
+import numpy as np
+import pytest
+from oracles import best_start, best_temperature
+
+from skcalib._kernels._blocks import Logits
+from skcalib._kernels._start import fit_start
+
+
+def problem(seed, n, n_classes, masked=0.0, scale=1.0, wrong=0.05):
+    """Scores whose labels ask for T = 1.7 scale, but for some that they rule out."""
+    rng = np.random.default_rng(seed)
+    z = 4 * rng.standard_normal((n, n_classes))
+    y = (z / 1.7 + rng.gumbel(size=z.shape)).argmax(axis=1)
+    mask = rng.random(z.shape) < masked
+    mask[np.arange(n), y] = False
+    z[np.arange(n), y] -= np.where(rng.random(n) < wrong, 300, 0)
+    return scale * np.where(mask, -np.inf, z), y
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+@pytest.mark.parametrize(("n", "n_classes", "masked"), [(40, 3, 0.0), (300, 6, 0.2), (200, 50, 0)])
+def test_it_is_the_best_for_the_mixture(n, n_classes, masked, scale, weighted):
+    z, y = problem(n, n, n_classes, masked, scale)
+    weight = np.random.default_rng(1).gamma(2.0, size=n) if weighted else None
+    near = best_temperature(z, y, weight, alpha=0.01)
+    share = 1 / ((n if weight is None else weight.sum()) + 1)
+    start = fit_start(Logits(z), y, weight, 0.01, share, near)
+    assert start.uniform_share == share
+    expected = best_start(z, y, weight, alpha=0.01)
+    assert start.temperature == pytest.approx(expected, rel=1e-6)
+
+
+def test_labels_that_are_ruled_out_do_not_raise_it():
+    z, y = problem(0, 1000, 5, wrong=0.0)
+    spoilt, _ = problem(0, 1000, 5, wrong=0.05)
+    alone = [best_temperature(scores, y, alpha=1) for scores in (z, spoilt)]
+    without = fit_start(Logits(z), y, None, 1.0, 1e-3, alone[0])
+    with_them = fit_start(Logits(spoilt), y, None, 1.0, 1e-3, alone[1])
+    assert alone[1] > 10 * alone[0]
+    assert with_them.temperature == pytest.approx(without.temperature, rel=0.05)
+
+
+def test_without_uniform_it_is_the_temperature_itself():
+    z, y = problem(3, 300, 4, wrong=0.0)
+    near = best_temperature(z, y, alpha=1)
+    start = fit_start(Logits(z), y, None, 1.0, 1e-12, 1.5 * near)
+    assert start.temperature == pytest.approx(near, rel=1e-6)
