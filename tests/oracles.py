@@ -45,8 +45,8 @@ def best_temperature(logits, y, weight=None, alpha=0.0):
 def best_start(logits, y, weight=None, alpha=0.0):
     """T that minimises the log loss of `(1 - e) softmax(z / T) + e / K` and `alpha log(T)^2 / 2`.
 
-    e = 1 / (N + 1), K the open classes of a row. The lowest value on a grid, at and below the
-    temperature of the softmax alone, and Brent's method around it.
+    e = 1 / (N + 1), K the open classes of a row. The lowest value on a grid of all T, and Brent's
+    method around it.
     """
     z, w = np.asarray(logits, dtype=np.float64), ones_like_rows(y, weight)
     share, n_open = 1 / (w.sum() + 1), (~np.isneginf(z)).sum(axis=1)
@@ -55,8 +55,7 @@ def best_start(logits, y, weight=None, alpha=0.0):
         p = (1 - share) * softmax(z * np.exp(u), axis=1)[np.arange(len(y)), y] + share / n_open
         return -(w @ np.log(p)) + alpha * u**2 / 2
 
-    u = -np.log(best_temperature(z, y, weight, alpha=max(alpha, 0.01)))
-    grid = np.linspace(u - 1, u + 12, 600)
+    grid = np.linspace(-20, 20, 401)
     at = int(np.argmin([value(u) for u in grid]))
     around = tuple(grid[at - 1 : at + 2])
     return np.exp(-minimize_scalar(value, bracket=around, tol=1e-12).x)

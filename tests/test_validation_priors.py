@@ -98,7 +98,7 @@ def test_frequencies_that_cannot_be_right_need_no_classes_to_be_refused(prior, e
 
 def test_a_target_that_the_source_excludes_is_named():
     source, target = np.array([0.5, 0.5, 0.0]), np.array([0.5, 0.25, 0.25])
-    message = r"got 0 for number 2 of the sorted classes, 'c', whose target is 0\.25\. Give"
+    message = r"got 0 at position 2, label 'c', whose target is 0\.25\. Give"
     with pytest.raises(ValueError, match=message):
         refuse_excluded_classes(source, target, LETTERS)
     refuse_excluded_classes(target, source, LETTERS)

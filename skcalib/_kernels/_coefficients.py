@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from skcalib._kernels._map_features import N_SHARED
 
-# Beyond it a penalty divided by a tiny weight would be infinite, which means something else.
-_LARGEST_PENALTY = 1e300
+# Over a tiny unit of weight a finite penalty would become infinite, and so leave its block out.
+_LARGEST_FINITE = 1e300
 
 
 class Coefficients(NamedTuple):
@@ -65,4 +65,4 @@ class Penalties(NamedTuple):
         """Each coefficient's penalty, in units of so much weight."""
         shapes = self.shapes(n_classes)
         sizes = [0 if shape is None else int(np.prod(shape)) for shape in shapes]
-        return np.repeat([min(r / unit, _LARGEST_PENALTY) for r in self], sizes)
+        return np.repeat([min(r / unit, _LARGEST_FINITE) for r in self], sizes)

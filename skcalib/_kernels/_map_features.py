@@ -32,7 +32,7 @@ N_SHARED = 4
 # not divided by its spread.
 _NO_SPREAD = 1e-3
 
-# What a probability of 0 counts as where nothing is mixed in: the smallest normal float32.
+# What a probability of 0 counts as, masked or where e underflows: the smallest normal float32.
 _LEAST = 1.2e-38
 
 # The third feature stops caring about a class at this fraction of its uniform share.
@@ -90,9 +90,9 @@ def _block(rows: slice, scores: NDArray, start: Start) -> Block:
     p *= 1 / start.temperature
     np.exp(p, out=p)
     n_open = (p.shape[1] - masked.sum(axis=1)).astype(p.dtype) if any_masked else p.shape[1]
-    share = p.dtype.type(start.uniform_share)
-    p *= ((1 - share) / row_sum(p)).astype(p.dtype)[:, None]
-    p += np.reshape(share / n_open, (-1, 1)).astype(p.dtype)
+    uniform_share = p.dtype.type(start.uniform_share)
+    p *= ((1 - uniform_share) / row_sum(p)).astype(p.dtype)[:, None]
+    p += np.reshape(uniform_share / n_open, (-1, 1)).astype(p.dtype)
     if any_masked:
         np.copyto(p, 0, where=masked)
     z = np.log(np.maximum(p, _LEAST))

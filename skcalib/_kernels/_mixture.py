@@ -66,18 +66,8 @@ class Mixture(NamedTuple):
     converged: bool
 
 
-def fit_mixture(
-    densities: NDArray,
-    weight: NDArray | None,
-    pseudo_counts: NDArray,
-    start: NDArray | None = None,
-) -> NDArray:
-    """Shares of the members, (M,): see `search_mixture`."""
-    return search_mixture(densities, weight, pseudo_counts, start).shares
-
-
 @np.errstate(under="ignore")
-def search_mixture(
+def fit_mixture(
     densities: NDArray,
     weight: NDArray | None,
     pseudo_counts: NDArray,
@@ -110,7 +100,10 @@ def search_mixture(
 
 
 def _most_to_gain(objective: "_Objective", here: "_Point") -> float:
-    """How much higher a row's mean objective can be: where the tangent is highest."""
+    """How much higher a row's mean objective can be at most.
+
+    A concave function lies below its tangent, which over the simplex is highest at a corner.
+    """
     open_ = here.shares > 0
     counted = np.where(objective.pseudo_counts > _NO_SHARE, objective.pseudo_counts, 0)
     slope = (here.rows + counted)[open_] / here.shares[open_] - objective.total
@@ -171,8 +164,8 @@ def _direction(objective: _Objective, here: _Point) -> NDArray:
     C being `c / mixture**2`. At the maximum the diagonal part is a. Where it is less, or negative,
     a stands in for it, or a part of its size: the step leads uphill, and not out of sight.
     """
-    own = objective.total * here.shares - here.rows
-    diagonal = np.maximum(np.maximum(own, -_SMALLEST_PART * own), objective.pseudo_counts)
+    excess = objective.total * here.shares - here.rows
+    diagonal = np.maximum(np.maximum(excess, -_SMALLEST_PART * excess), objective.pseudo_counts)
     multiply = _overlap(objective, here)
     # Rows of the other part sum to `rows`, of which none is negative.
     metric = here.rows + diagonal

@@ -111,9 +111,11 @@ def log_loss_sum(
     return total
 
 
-def row_losses(source: Source, y_index: NDArray, beta: float = 1.0) -> NDArray:
+def row_losses(
+    source: Source, y_index: NDArray, beta: float = 1.0, *, work: "Work | None" = None
+) -> NDArray:
     """Each row's `lse(beta z) - beta z_y`, (n,) float64."""
-    work = work_arrays(source)
+    work = work_arrays(source) if work is None else work
     losses = np.empty(len(y_index))
     with quiet_arithmetic(source.shape[1]):
         for rows, block, label, _, arrays in _weighted_blocks(source, y_index, None, work):

@@ -1,6 +1,6 @@
 """Where a linear map starts: a temperature, and a little of uniform mixed in.
 
-    p = (1 - e) softmax(s / T) + e / K
+    p = (1 - e) softmax(s / T) + e / K,    K the classes that the row leaves open.
 
 T is fitted as it is served here. Of `softmax(s / T)` alone, a few rows whose labels the model rules
 out would decide the temperature of all; what these can cost here ends at log(K / e).
@@ -11,19 +11,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skcalib._kernels._blocks import RowSubset, Source, block_buffer, row_blocks
+from skcalib._kernels._blocks import Source, block_buffer, row_blocks, row_sum
 from skcalib._kernels._moments import row_losses, row_moments, work_arrays
 from skcalib._kernels._solve import Slope, minimize_scalar
-from skcalib._kernels._temperature import scattered_rows
+from skcalib._kernels._temperature import LOG_BETA_BOUND, Rows, rows_at, scattered_rows
 
 # In log T. Newton's steps converge quadratically: one this short leaves an error of its square.
 _STEP_TOLERANCE = 1e-5
 
-# Where to look for the lowest minimum: from the temperature of the softmax alone, which is too high
-# where some labels are ruled out, down to a 25 000th of it, in strides of log T.
+# The objective can have several minima. They are looked for in strides of log T, from the
+# temperature of the softmax alone, too high where labels are ruled out, down to one at which the
+# typical row is certain: its largest score is so many nats above its mean one.
 _STRIDE = 0.7
-_STRIDES = 16
-_BOUNDS = -20.0, 20.0
+_CERTAIN = 50.0
 
 
 class Start(NamedTuple):
@@ -52,51 +52,49 @@ def fit_start(
     alpha : float, not negative
     uniform_share : float, e
     temperature : float
-        That of the softmax alone, which is never too low.
+        That of the softmax alone: too high where labels are ruled out, and a little too low where
+        a prior decides.
     """
-    objective = sample = _Objective(source, y_index, weight, alpha, uniform_share)
+    rows = source, y_index, weight
+    objective = sample = _Objective(rows, alpha, uniform_share)
     index = scattered_rows(*source.shape)
     if index is not None:
-        some = None if weight is None else weight[index]
-        sample = _Objective(RowSubset(source, index), y_index[index], some, alpha, uniform_share)
+        sample = _Objective(rows_at(rows, index), alpha, uniform_share)
     u = objective.minimize(_lowest_minimum(sample, -np.log(temperature)))
     return Start(float(np.exp(-u)), uniform_share)
 
 
 def _lowest_minimum(objective: "_Objective", u: float) -> float:
-    """The lowest minimum from the u given upwards, of those that wide strides see."""
-    tried = np.minimum(u + _STRIDE * np.arange(_STRIDES), _BOUNDS[1])
+    """The lowest minimum from the u given upwards, of those that strides see."""
+    last = min(np.log(_CERTAIN) - np.log(objective.typical_gap), LOG_BETA_BOUND)
+    tried = np.arange(u, max(last, u) + _STRIDE, _STRIDE)
     values = np.array([np.inf, *(objective.value(u) for u in tried), np.inf])
     valleys = (values[1:-1] <= values[:-2]) & (values[1:-1] <= values[2:])
-    minima = [objective.minimize(u) for u in np.unique(tried[valleys])] or [u]
+    minima = [objective.minimize(u) for u in tried[valleys]] or [u]
     return min(minima, key=objective.value)
 
 
 class _Objective:
     """Log loss of p and the prior, as a function of `u = -log T`."""
 
-    def __init__(
-        self,
-        source: Source,
-        y_index: NDArray,
-        weight: NDArray | None,
-        alpha: float,
-        uniform_share: float,
-    ) -> None:
+    def __init__(self, rows: Rows, alpha: float, uniform_share: float) -> None:
+        source, y_index, weight = rows
         self.rows = source, y_index
         self.weight = np.ones(len(y_index)) if weight is None else weight
         self.alpha = alpha
         self.softmax_share = 1 - uniform_share
-        self.floor = uniform_share / _n_open(source)  # what p is at least, (n,)
+        n_open, gap = _open_classes_and_gaps(source)
+        self.floor = uniform_share / n_open  # what p is at least, (n,)
+        self.typical_gap = float(np.median(gap))
         self.work = work_arrays(source)
 
     def value(self, u: float) -> float:
-        q = self.softmax_share * np.exp(-row_losses(*self.rows, np.exp(u)))
+        q = self.softmax_share * np.exp(-row_losses(*self.rows, np.exp(u), work=self.work))
         return -float(self.weight @ np.log(q + self.floor)) + self.alpha * u**2 / 2
 
     def minimize(self, start: float) -> float:
-        u, _ = minimize_scalar(self.slope, start, bounds=_BOUNDS, step_tolerance=_STEP_TOLERANCE)
-        return u
+        bounds = -LOG_BETA_BOUND, LOG_BETA_BOUND
+        return minimize_scalar(self.slope, start, bounds=bounds, step_tolerance=_STEP_TOLERANCE)[0]
 
     def slope(self, u: float) -> Slope:
         beta = np.exp(u)
@@ -113,11 +111,14 @@ class _Objective:
         )
 
 
-def _n_open(source: Source) -> NDArray:
-    """How many classes each row leaves open, (n,)."""
-    n_open = np.empty(source.shape[0])
+def _open_classes_and_gaps(source: Source) -> tuple[NDArray, NDArray]:
+    """How many classes each row leaves open, and how far the largest is above their mean, (n,)."""
+    n_open, gap = np.empty((2, source.shape[0]))
     buffer = block_buffer(source.shape, source.dtype)
     for rows in row_blocks(*source.shape):
         block = source.read(rows, buffer[: rows.stop - rows.start])
-        n_open[rows] = block.shape[1] - np.isneginf(block).sum(axis=1)
-    return n_open
+        gaps = block.max(axis=1, keepdims=True) - block
+        masked = np.isposinf(gaps)
+        n_open[rows] = gaps.shape[1] - masked.sum(axis=1)
+        gap[rows] = row_sum(np.where(masked, 0, gaps)) / n_open[rows]
+    return n_open, gap

@@ -215,7 +215,7 @@ def likelihood_obstacle(source: Source, y_index: NDArray, weight: NDArray | None
     """
     rows = source, y_index, weight
     index = scattered_rows(*source.shape)
-    if index is not None and _obstacle(loss_edges(*_rows_at(rows, index))) is None:
+    if index is not None and _obstacle(loss_edges(*rows_at(rows, index))) is None:
         return None
     return _obstacle(loss_edges(*rows))
 
@@ -230,7 +230,7 @@ def _obstacle(edges: Edges) -> str | None:
     return None
 
 
-def _rows_at(rows: Rows, index: NDArray) -> Rows:
+def rows_at(rows: Rows, index: NDArray) -> Rows:
     source, y_index, weight = rows
     return RowSubset(source, index), y_index[index], None if weight is None else weight[index]
 
@@ -242,7 +242,7 @@ def _minimize_from_sample(objective: _Objective) -> float:
         return objective.minimize(0.0)
     # A sample may be separable: a prior, even where all rows have none, keeps its minimum in a
     # region from which the search on all rows is short.
-    sample = _Objective(*_rows_at(objective.rows, index), max(objective.alpha, 1.0))
+    sample = _Objective(*rows_at(objective.rows, index), max(objective.alpha, 1.0))
     return objective.minimize(sample.minimize(0.0))
 
 

@@ -45,8 +45,8 @@ def refuse_excluded_classes(source: NDArray, target: NDArray, classes: NDArray) 
     if excluded.any():
         k = int(excluded.argmax())
         raise ValueError(
-            "source_prior must be positive wherever the target prior is, got 0 for number "
-            f"{k} of the sorted classes, {classes.tolist()[k]!r}, whose target is {target[k]:.6g}. "
+            "source_prior must be positive wherever the target prior is, got 0 at position "
+            f"{k}, label {_named(classes[k : k + 1].tolist())}, whose target is {target[k]:.6g}. "
             "Give the class a positive source_prior, or a target_prior of 0."
         )
 

@@ -87,7 +87,7 @@ def _fit_each_class(
     fit_one: Callable[[NDArray, NDArray, NDArray], Any],
 ) -> list[Any]:
     """`fit_one(x, is_class, weight)` for each column of features, over its unmasked rows."""
-    rows.scores.refuse_bad_rows(rows.y_index, rows.weight)
+    rows.refuse_bad_rows()
     open_ = _open_classes(rows.scores)
     weight = np.ones(len(rows)) if rows.weight is None else rows.weight
     n_classes = open_.shape[1]

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 
 from skcalib._kernels._coefficients import Penalties
 from skcalib._kernels._mixture import fit_mixture
-from skcalib._kernels._pool import member_densities
+from skcalib._kernels._path import member_densities
 from skcalib._validation import Interval, StrOptions
 from skcalib.calibrators._base import BaseCalibrator
+from skcalib.calibrators._mixture_map import MixtureMap
 from skcalib.calibrators._path_fitter import PathFitter
-from skcalib.calibrators._pooled_map import PooledMap
 from skcalib.calibrators._rows import CalibrationRows
 
 # Rows that uniform, the model's own probabilities and the temperature begin with to their names.
@@ -25,9 +25,9 @@ class EnsembleTemperatureScaling(BaseCalibrator):
     """Calibrate a classifier by a mixture of tempered, own and uniform probabilities.
 
     Probabilities are ``w_0 / K + w_1 softmax(z) + w_2 ((1 - e) softmax(z / T) + e / K)``, with
-    ``e = 1 / (n + 1)`` of n calibration rows. Where a single temperature
-    must make all rows modest because a few are very wrong, the mixture does not: rows that are
-    wrong whatever the model says are uniform's. The order of classes within a row stays, and so
+    ``e = 1 / (n + 1)``, n being the sum of the weights. Where a single temperature must make all
+    rows modest because a few are very wrong, the mixture does not: rows that are wrong whatever the
+    model says are uniform's. The order of classes within a row stays, and so
     does the predicted class.
 
     Parameters
@@ -85,11 +85,10 @@ class EnsembleTemperatureScaling(BaseCalibrator):
 
     Notes
     -----
-    A share 1 / (n + 1) of the uniform distribution is mixed into temperature's probabilities, n
-    being the sum of the weights: let them sum to the number of rows, not to one. T is fitted by
-    log loss of that mixture with a prior, so that a few labels which the model rules out do not
-    raise it; the shares are those of the highest likelihood, with pseudo-counts of 0.1, 0.2 and
-    0.5 rows.
+    T is fitted by log loss of temperature's probabilities as they stand above, e / K included, with
+    a prior: a few labels that the model rules out raise it less than that of
+    :class:`TemperatureScaling`. Then the shares are those of the highest likelihood, with
+    pseudo-counts of 0.1, 0.2 and 0.5 rows. Let weights sum to the number of rows, not to one.
 
     References
     ----------
@@ -134,11 +133,11 @@ class EnsembleTemperatureScaling(BaseCalibrator):
         self.ensemble = ensemble
         self.n_jobs = n_jobs
 
-    def _fit_map(self, rows: CalibrationRows) -> PooledMap:
+    def _fit_map(self, rows: CalibrationRows) -> MixtureMap:
         rows = rows.that_count()
         offset, path, obstacle = PathFitter((Penalties(),), self.alpha, self.smoothing)(rows)
         # Three numbers of all rows: no need to hold any out.
-        densities = member_densities(rows.source(), rows.source(offset), path, rows.labels)
-        weights = fit_mixture(densities, rows.weights, _PSEUDO_COUNTS)
-        shown = {"weights_": weights}
-        return PooledMap(path, offset, weights, rows.n_classes, True, obstacle, shown)
+        densities = member_densities(rows.source(), rows.source(offset), path, rows.y_index)
+        shares = fit_mixture(densities, rows.weight, _PSEUDO_COUNTS).shares
+        shown = {"weights_": shares}
+        return MixtureMap(path, offset, shares, rows.n_classes, True, obstacle, shown)

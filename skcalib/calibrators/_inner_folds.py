@@ -1,14 +1,12 @@
 """Rows held out from the maps of a mixture, to find how much each is to be trusted."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from skcalib._kernels._blocks import RowSubset, quiet_arithmetic, row_blocks
 from skcalib._kernels._moments import row_losses
-from skcalib._kernels._pool import member_densities
+from skcalib._kernels._path import member_densities
 from skcalib._kernels._softmax import softmax
 from skcalib.calibrators._path_fitter import PathFitter
 from skcalib.calibrators._rows import CalibrationRows
@@ -31,42 +29,45 @@ def cost(rows: CalibrationRows) -> float:
 
 def number_of_folds(rows: CalibrationRows, *, whole_groups: bool = False) -> int:
     """By cost, and no more than there are groups; 0 where rows are too few to hold some out."""
-    if _n_distinct(rows, rows.originals) < FEWEST_ROWS:
+    if rows.n_distinct < FEWEST_ROWS:
         return 0
     n_folds = next(folds for most, folds in _FOLDS if cost(rows) <= most)
-    n_groups = _n_distinct(rows, rows.groups) if whole_groups else n_folds
+    n_groups = n_folds
+    if whole_groups and rows.groups is not None:
+        n_groups = len(np.unique(rows.groups))
     return min(n_folds, n_groups) if n_groups > 1 else 0
-
-
-def _n_distinct(rows: CalibrationRows, codes: NDArray | None) -> int:
-    return len(rows) if codes is None else len(np.unique(rows.of(codes)))
 
 
 def held_out_densities(
     rows: CalibrationRows, fit: PathFitter, n_folds: int, *, whole_groups: bool = False
 ) -> NDArray:
-    """What members fitted on the other folds say of each row's label, (m, 2 + maps) float64.
+    """What members fitted on the other folds say of each row's label, (n, 2 + maps) float64.
 
     Everything is fitted anew in each fold: what was fitted on all rows knows the labels of those
     held out. Without folds there are no rows.
     """
-    densities = np.empty((len(rows) if n_folds else 0, 2 + len(fit.penalties)))
-    for held_out in _folds(rows, n_folds, whole_groups):
+    n_members = 2 + len(fit.penalties)
+    if not n_folds:
+        return np.empty((0, n_members))
+    densities = np.empty((len(rows), n_members))
+    folds = _whole_groups(rows, n_folds) if whole_groups else _dealt(rows, n_folds)
+    for k in range(n_folds):
+        held_out = folds == k
         offset, path, _ = fit(rows.at(~held_out))
         others = rows.at(held_out)
         sources = others.source(), others.source(offset)
-        densities[held_out] = member_densities(*sources, path, others.labels)
+        densities[held_out] = member_densities(*sources, path, others.y_index)
     return densities
 
 
 @np.errstate(under="ignore")
-def mixed(densities: NDArray, weights: NDArray) -> NDArray:
-    """What the mixture says of each row's label, (m,)."""
-    return densities @ weights
+def mixture_densities(densities: NDArray, shares: NDArray) -> NDArray:
+    """What the mixture says of each row's label, (n,)."""
+    return densities @ shares
 
 
 def mean_losses(densities: NDArray, weight: NDArray | None) -> NDArray:
-    """Mean log loss (...) of densities (m, ...), in nats; NaN without rows."""
+    """Mean log loss (...) of densities (n, ...), in nats; NaN without rows."""
     if not len(densities):
         return np.full(densities.shape[1:], np.nan)
     with np.errstate(divide="ignore", under="ignore"):
@@ -92,40 +93,34 @@ def deal(y_index: NDArray, loss: NDArray, n_folds: int) -> NDArray:
     return folds
 
 
-def _folds(rows: CalibrationRows, n_folds: int, whole_groups: bool) -> Iterator[NDArray]:
-    """Masks of the rows held out, (m,) each; of whole groups if these are to stay together."""
-    if not n_folds:
-        return
-    if whole_groups and rows.groups is not None:
-        groups = rows.of(rows.groups)
-        for _, held_out in GroupKFold(n_folds).split(groups, groups=groups):
-            yield np.isin(np.arange(len(rows)), held_out)
-        return
-    folds = _dealt(rows, n_folds)
-    for k in range(n_folds):
-        yield folds == k
+def _whole_groups(rows: CalibrationRows, n_folds: int) -> NDArray:
+    """Folds (n,) of whole groups, about as many rows in each."""
+    folds = np.empty(len(rows), dtype=np.intp)
+    splits = GroupKFold(n_folds).split(rows.groups, groups=rows.groups)
+    for k, (_, held_out) in enumerate(splits):
+        folds[held_out] = k
+    return folds
 
 
 def _dealt(rows: CalibrationRows, n_folds: int) -> NDArray:
-    """Folds (m,); what several models say of one row goes together."""
+    """Folds (n,); what several models say of one row goes together."""
     loss = _distinct_losses(rows)
     if rows.originals is None:
-        return deal(rows.labels, loss, n_folds)
-    originals = rows.of(rows.originals)
-    _, first, copy_of = np.unique(originals, return_index=True, return_inverse=True)
+        return deal(rows.y_index, loss, n_folds)
+    _, first, copy_of = np.unique(rows.originals, return_index=True, return_inverse=True)
     mean_loss = np.bincount(copy_of, loss) / np.bincount(copy_of)
-    return deal(rows.labels[first], mean_loss, n_folds)[copy_of]
+    return deal(rows.y_index[first], mean_loss, n_folds)[copy_of]
 
 
 def _distinct_losses(rows: CalibrationRows) -> NDArray:
-    """Losses (m,), a little larger in rows that give more to the classes of large total loss.
+    """Losses (n,), a little larger in rows that give more to the classes of large total loss.
 
     A forest of ten trees gives many rows the same loss. Which of them is dealt out first must
     depend neither on their order nor on that of the classes.
     """
     source = rows.source()
-    loss = row_losses(source, rows.labels)
-    by_class = np.bincount(rows.labels, loss, minlength=rows.n_classes)
+    loss = row_losses(source, rows.y_index)
+    by_class = np.bincount(rows.y_index, loss, minlength=rows.n_classes)
     at_stake = np.empty(len(rows))
     with quiet_arithmetic(rows.n_classes):
         for block in row_blocks(*source.shape):

@@ -13,8 +13,8 @@ from skcalib._kernels._coefficients import Penalties
 from skcalib._validation import Interval, StrOptions
 from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._inner_folds import held_out_densities, mean_losses, number_of_folds
+from skcalib.calibrators._mixture_map import MixtureMap
 from skcalib.calibrators._path_fitter import MOST_COEFFICIENTS, PathFitter
-from skcalib.calibrators._pooled_map import PooledMap
 from skcalib.calibrators._rows import CalibrationRows
 from skcalib.calibrators._threads import one_blas_thread
 
@@ -53,7 +53,7 @@ class _LinearScaling(BaseCalibrator):
     def _shown(self, fitted: dict[str, NDArray]) -> dict[str, Any]:
         """The coefficients as attributes."""
 
-    def _fit_map(self, rows: CalibrationRows) -> PooledMap:
+    def _fit_map(self, rows: CalibrationRows) -> MixtureMap:
         rows = rows.that_count()
         shown: dict[str, Any] = {}
         with one_blas_thread:
@@ -65,7 +65,7 @@ class _LinearScaling(BaseCalibrator):
             offset, path, obstacle = self._fitter((penalty,), rows.n_classes)(rows)
         fitted = {name: c for name, c in path.maps[0]._asdict().items() if c is not None}
         shown |= {"penalty_": penalty, "n_iter_": path.n_iter[0], **self._shown(fitted)}
-        return PooledMap(path, offset, _MAP_ALONE, rows.n_classes, False, obstacle, shown)
+        return MixtureMap(path, offset, _MAP_ALONE, rows.n_classes, False, obstacle, shown)
 
     def _fitter(self, penalties: tuple[float, ...], n_classes: int) -> PathFitter:
         blocks = tuple(self._penalties(penalty, n_classes) for penalty in penalties)
@@ -75,7 +75,7 @@ class _LinearScaling(BaseCalibrator):
         """The penalty of the lowest held-out log loss, and the losses of all."""
         fit = self._fitter(_PENALTIES, rows.n_classes)
         densities = held_out_densities(rows, fit, number_of_folds(rows))[:, 2:]
-        losses = mean_losses(densities, rows.weights)
+        losses = mean_losses(densities, rows.weight)
         if not len(densities):
             return _DEFAULT_PENALTY, losses
         return _PENALTIES[int(losses.argmin())], losses
@@ -108,7 +108,8 @@ class VectorScaling(_LinearScaling):
         and at most 1e100. "cv" takes that of 100, 10, 1, 0.1 and 0.01 with the lowest log loss on
         rows held out, in 10, 5 or 3 folds by cost; groups are not kept whole.
     alpha : float, default=1.0
-        Precision of the prior on log T of the temperature that comes first; ``np.inf`` for none.
+        Precision of the prior on log T of the temperature that comes first, at least 0; with
+        ``np.inf`` T is 1.
     smoothing : "auto" or float, default="auto"
         For probabilities, the share of the uniform distribution mixed in before the logarithm.
     cv : int, cross-validation generator or iterable, default=None
@@ -153,6 +154,12 @@ class VectorScaling(_LinearScaling):
         Number of features, if the estimator says it; of columns of X without an estimator.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if they all are strings.
+
+    Warns
+    -----
+    ConvergenceWarning
+        By `fit`, if the search for the coefficients did not end within 500 steps; and if the rows
+        do not determine T, as none does with ``alpha=0`` and no mistake among them.
 
     See Also
     --------
@@ -234,7 +241,8 @@ class MatrixScaling(_LinearScaling):
         and 0.01 with the lowest log loss on rows held out, in 10, 5 or 3 folds by cost; groups
         are not kept whole.
     alpha : float, default=1.0
-        Precision of the prior on log T of the temperature that comes first; ``np.inf`` for none.
+        Precision of the prior on log T of the temperature that comes first, at least 0; with
+        ``np.inf`` T is 1.
     smoothing : "auto" or float, default="auto"
         For probabilities, the share of the uniform distribution mixed in before the logarithm.
     cv : int, cross-validation generator or iterable, default=None
@@ -285,6 +293,12 @@ class MatrixScaling(_LinearScaling):
     ValueError
         By `fit`, besides what :class:`TemperatureScaling` raises: for more than 1448 classes,
         whose search would take more than 720 MB.
+
+    Warns
+    -----
+    ConvergenceWarning
+        By `fit`, if the search for the coefficients did not end within 500 steps; and if the rows
+        do not determine T, as none does with ``alpha=0`` and no mistake among them.
 
     See Also
     --------

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from skcalib._kernels._mixture import Mixture, search_mixture
+from skcalib._kernels._mixture import Mixture, fit_mixture
 from skcalib._kernels._shifted import ShiftedLogits
 from skcalib._kernels._softmax import log_softmax, softmax
 from skcalib._response import Scores
@@ -67,7 +67,7 @@ class PriorShiftMap(CalibrationMap):
         _refuse_impossible_rows(densities, self.source_prior, scores.name)
         pseudo_counts = prior_rows * len(shift) * self.source_prior
         with one_blas_thread:
-            return search_mixture(densities, weight, pseudo_counts, start=self.source_prior)
+            return fit_mixture(densities, weight, pseudo_counts, start=self.source_prior)
 
     def fitted_attributes(self) -> dict[str, Any]:
         """See `PriorShift`."""
@@ -168,8 +168,8 @@ class PriorShift(BaseCalibrator):
     ValueError, TypeError
         By `fit`, besides what :class:`TemperatureScaling` raises: for a prior that does not hold
         one frequency for each class, that is negative, does not sum to one or is positive but
-        below 4.5e-308, and for a source prior of 0 where the target's is positive. All but the
-        last, if a prior is left out, before an estimator is fitted.
+        below 4.5e-308, and for a source prior of 0 where the target's is positive. Before an
+        estimator is fitted; only the last waits for the rows where a prior is left out.
 
     See Also
     --------
@@ -328,7 +328,7 @@ class PriorShift(BaseCalibrator):
         )
 
     def _fit_map(self, rows: CalibrationRows) -> PriorShiftMap:
-        rows.scores.refuse_bad_rows(rows.y_index, rows.weight)
+        rows.refuse_bad_rows()
         observed = _frequencies(rows.y_index, rows.weight, rows.n_classes)
         source, target = (
             observed if given is None else given for given in self._priors(rows.classes)

@@ -19,11 +19,11 @@ from skcalib.calibrators._inner_folds import (
     cost,
     held_out_densities,
     mean_losses,
-    mixed,
+    mixture_densities,
     number_of_folds,
 )
+from skcalib.calibrators._mixture_map import MixtureMap
 from skcalib.calibrators._path_fitter import MOST_COEFFICIENTS, PathFitter
-from skcalib.calibrators._pooled_map import PooledMap
 from skcalib.calibrators._rows import CalibrationRows
 from skcalib.calibrators._threads import one_blas_thread
 
@@ -109,11 +109,14 @@ class StructuredScaling(BaseCalibrator):
         the order of `strengths_`. These attributes, `calibrator_` and `estimator_` exist unless
         an ensemble was fitted.
     strengths_ : ndarray of shape (n_maps,)
-        What the penalties of each map are multiplied by; inf for the temperature alone, a member
-        with ``accuracy_preserving=True``.
+        How strongly each map is shrunk to the temperature: what the penalties of its coefficients
+        are multiplied by, that of the matrix by the square; that of the features which all classes
+        share is the same in all. inf for the temperature alone, a member with
+        ``accuracy_preserving=True``.
     cv_loss_ : float
         Mean log loss of the mixture on rows held out from its maps, in nats; a little low, since
-        the shares are fitted to the same rows. NaN with fewer than 10 rows, or with one group.
+        the shares are fitted to the same rows. NaN with fewer than 10 rows, or
+        with ``unseen_groups=True`` and one group.
     member_cv_losses_ : ndarray of shape (n_members,)
         The same of each member alone, in the order of `weights_`.
     left_out_ : tuple of str
@@ -226,7 +229,7 @@ class StructuredScaling(BaseCalibrator):
                 "whole, such as StratifiedGroupKFold()."
             )
 
-    def _fit_map(self, rows: CalibrationRows) -> PooledMap:
+    def _fit_map(self, rows: CalibrationRows) -> MixtureMap:
         rows = rows.that_count()
         plan = self._plan(rows)
         fit = PathFitter(
@@ -235,19 +238,18 @@ class StructuredScaling(BaseCalibrator):
         with one_blas_thread:
             offset, path, obstacle = fit(rows)
             densities = held_out_densities(rows, fit, plan.n_folds, whole_groups=self.unseen_groups)
+        shares = plan.pseudo_counts / plan.pseudo_counts.sum()
         if len(densities):
-            weights = fit_mixture(densities, rows.weights, plan.pseudo_counts)
-        else:
-            weights = plan.pseudo_counts / plan.pseudo_counts.sum()
+            shares = fit_mixture(densities, rows.weight, plan.pseudo_counts).shares
         shown = {
-            "weights_": weights,
+            "weights_": shares,
             "strengths_": np.array(plan.strengths),
-            "cv_loss_": float(mean_losses(mixed(densities, weights), rows.weights)),
-            "member_cv_losses_": mean_losses(densities, rows.weights),
+            "cv_loss_": float(mean_losses(mixture_densities(densities, shares), rows.weight)),
+            "member_cv_losses_": mean_losses(densities, rows.weight),
             "left_out_": plan.left_out,
         }
-        return PooledMap(
-            path, offset, weights, rows.n_classes, self.accuracy_preserving, obstacle, shown
+        return MixtureMap(
+            path, offset, shares, rows.n_classes, self.accuracy_preserving, obstacle, shown
         )
 
     def _plan(self, rows: CalibrationRows) -> _Plan:
@@ -274,8 +276,8 @@ class StructuredScaling(BaseCalibrator):
         n_folds = number_of_folds(rows, whole_groups=self.unseen_groups)
         if not n_folds:
             few = "all rows are of one group"
-            if len(rows) < FEWEST_ROWS:
-                few = f"{len(rows)} rows are too few"
+            if rows.n_distinct < FEWEST_ROWS:
+                few = f"{rows.n_distinct} rows are too few"
             left_out.append(f"shares by held-out rows: {few}; they are those of the prior")
         pseudo_counts = np.array([_UNIFORM_ROWS, _OWN_ROWS, *map_rows])
         return _Plan(penalties, strengths, pseudo_counts, n_folds, tuple(left_out))

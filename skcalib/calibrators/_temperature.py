@@ -258,20 +258,17 @@ def fit_scores(
     rows: CalibrationRows, alpha: float, smoothing: float | str
 ) -> tuple[float, TemperatureFit]:
     """Offset of probabilities and temperature: the smoothing rule of every calibrator."""
-    scores = rows.scores
-    groups = None if rows.groups is None else rows.of(rows.groups)
-    labelled = rows.labels, rows.weights
+    scores, labelled = rows.scores, (rows.y_index, rows.weight)
     if scores.are_logits:
-        fit, offset = fit_temperature(rows.source(), *labelled, alpha, groups), 0.0
+        fit, offset = fit_temperature(rows.source(), *labelled, alpha, rows.groups), 0.0
     else:
         share = None if smoothing == "auto" else float(smoothing)
         is_log = scores.method == "predict_log_proba"
-        values = rows.of(scores.values)
         fit, offset = fit_probabilities(
-            values, *labelled, alpha, share, is_log=is_log, groups=groups
+            rows.values, *labelled, alpha, share, is_log=is_log, groups=rows.groups
         )
     if not fit.finite:
-        scores.refuse_bad_rows(rows.y_index, rows.weight)
+        rows.refuse_bad_rows()
         raise ValueError(
             f"The log loss of {scores.name} overflows: its largest scores are too far apart."
         )

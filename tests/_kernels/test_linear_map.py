@@ -12,7 +12,7 @@ from skcalib._kernels._linear_map import fit_linear_map, map_probabilities
 from skcalib._kernels._map_features import Features, shared_spreads
 from skcalib._kernels._start import Start
 
-# The search ends once a step gains less than 1e-10 of J / N, or the gradient is below 1e-7: what
+# The search ends once a step gains less than 1e-10 of J / N, or the gradient is below 1e-6: what
 # the steps that it leaves out may gain, and how far they may move a probability.
 GAP = 1e-7
 PROBA = 2e-4
@@ -47,12 +47,12 @@ def walked(monkeypatch, way):
         monkeypatch.setattr(_blocks, "BLOCK_ELEMENTS", 100)
 
 
-def fitted(z, y, penalties, weight=None, start=START, start_at=None, **search):
+def fitted(z, y, penalties, weight=None, start=START, guess=None, **search):
     """A fit and the probabilities it gives the rows it was fitted on."""
     features = Features(Logits(z), start).keep()
     sizes = shared_spreads(features, weight)
-    began = None if start_at is None else Coefficients(*start_at)
-    fit = fit_linear_map(features, sizes, y, weight, Penalties(**penalties), start=began, **search)
+    began = None if guess is None else Coefficients(*guess)
+    fit = fit_linear_map(features, sizes, y, weight, Penalties(**penalties), guess=began, **search)
     return fit, served(z, sizes, fit.coefficients, start)
 
 
@@ -289,7 +289,7 @@ def test_two_starts_lead_to_one_minimum(name):
     elsewhere = [None if c is None else rng.standard_normal(c.shape) for c in fit.coefficients]
     if elsewhere[4] is not None:
         np.fill_diagonal(elsewhere[4], 0)
-    other, other_proba = fitted(z, y, penalties, start_at=elsewhere)
+    other, other_proba = fitted(z, y, penalties, guess=elsewhere)
     one, two = (objective_of(f.coefficients, z, y, penalties) for f in (fit, other))
     assert abs(one - two) / 200 < GAP
     np.testing.assert_allclose(proba, other_proba, atol=PROBA)
@@ -299,7 +299,7 @@ def test_a_start_of_other_blocks_is_passed_over():
     z, y = problem(9, 200, 4)
     plain, _ = fitted(z, y, {"bias": 1.0})
     stretched, _ = fitted(z, y, {"stretch": 1.0})
-    other, _ = fitted(z, y, {"bias": 1.0}, start_at=stretched.coefficients)
+    other, _ = fitted(z, y, {"bias": 1.0}, guess=stretched.coefficients)
     assert np.array_equal(plain.coefficients.bias, other.coefficients.bias)
 
 

@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from skcalib._kernels import _mixture
-from skcalib._kernels._mixture import fit_mixture, search_mixture
+from skcalib._kernels._mixture import fit_mixture
 
 # How far the general solver is from the maximum.
 WEIGHT_TOLERANCE = 1e-5
@@ -16,6 +16,10 @@ OBJECTIVE_TOLERANCE = 1e-9  # per row
 NONE = np.zeros(3)
 PRIOR = np.array([0.1, 0.2, 0.5])
 START = np.full(3, 1 / 3)
+
+
+def shares_of(*arguments, **more):
+    return fit_mixture(*arguments, **more).shares
 
 
 def densities_of(seed, n, n_members, power=1.0):
@@ -27,16 +31,16 @@ def densities_of(seed, n, n_members, power=1.0):
 def test_members_that_exclude_each_other_share_by_counts():
     # Three rows only the first can have made, one only the second; half a row to each beforehand.
     densities = np.array([[0.7, 0.0], [0.2, 0.0], [0.9, 0.0], [0.0, 0.4]])
-    found = fit_mixture(densities, None, np.array([0.5, 0.5]))
+    found = shares_of(densities, None, np.array([0.5, 0.5]))
     np.testing.assert_allclose(found, [3.5 / 5, 1.5 / 5], rtol=1e-12)
-    found = fit_mixture(densities, np.array([1.0, 1, 1, 9]), np.array([0.5, 0.5]))
+    found = shares_of(densities, np.array([1.0, 1, 1, 9]), np.array([0.5, 0.5]))
     np.testing.assert_allclose(found, [3.5 / 13, 9.5 / 13], rtol=1e-12)
 
 
 def test_two_members_and_two_rows_have_a_closed_form():
     # w^2 = share of the first: (2/3 w + 1/3 (1 - w)) (1/3 w + 2/3 (1 - w)) is largest at w = 1/2.
     densities = np.array([[2 / 3, 1 / 3], [1 / 3, 2 / 3]])
-    found = fit_mixture(densities, None, np.zeros(2), start=np.array([0.9, 0.1]))
+    found = shares_of(densities, None, np.zeros(2), start=np.array([0.9, 0.1]))
     np.testing.assert_allclose(found, [0.5, 0.5], atol=1e-10)
 
 
@@ -47,7 +51,7 @@ def test_a_rare_member_has_its_share_to_seven_digits(rare):
     densities, positive = np.array([[0.8, 0.2], [0.2, 0.8]]), 0.2 + 0.6 * rare
     weight = 1e5 * np.array([positive, 1 - positive])
     for start in ([0.5, 0.5], [1 - 1e-9, 1e-9]):
-        found = search_mixture(densities, weight, np.zeros(2), np.array(start))
+        found = fit_mixture(densities, weight, np.zeros(2), np.array(start))
         assert found.converged
         # .2 + .6 w is rounded.
         np.testing.assert_allclose(found.shares[0], rare, rtol=1e-8 + 1e-15 / rare)
@@ -101,7 +105,7 @@ def test_every_share_is_that_of_the_maximum(n_members, weighted, alike):
     densities = softmax(2 * alike * logits, axis=1)
     weight = rng.gamma(2.0, size=3000) if weighted else None
     pseudo_counts = np.full(n_members, 0.1)
-    found = search_mixture(densities, weight, pseudo_counts)
+    found = fit_mixture(densities, weight, pseudo_counts)
     assert found.converged
     expected = interior_maximum(densities, weight, pseudo_counts)
     np.testing.assert_allclose(found.shares, expected, rtol=1e-6)
@@ -113,7 +117,7 @@ def test_every_share_is_that_of_the_maximum(n_members, weighted, alike):
 def test_weights_are_those_of_a_general_solver(n, weighted, pseudo_counts):
     densities = densities_of(n, n, 3, power=2.0)
     weight = np.random.default_rng(n).gamma(2.0, size=n) if weighted else None
-    found = fit_mixture(densities, weight, pseudo_counts, START)
+    found = shares_of(densities, weight, pseudo_counts, START)
     expected = best_mixture(densities, weight, pseudo_counts)
     total = n + pseudo_counts.sum() if weight is None else weight.sum() + pseudo_counts.sum()
     values = [
@@ -143,7 +147,7 @@ def assert_no_weight_can_be_moved_with_profit(densities, weight, pseudo_counts, 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_weight_can_be_moved_with_profit(seed, pseudo_counts):
     densities = densities_of(seed, 200, 3)
-    found = search_mixture(densities, None, pseudo_counts, START)
+    found = fit_mixture(densities, None, pseudo_counts, START)
     assert_no_weight_can_be_moved_with_profit(densities, None, pseudo_counts, found)
 
 
@@ -161,7 +165,7 @@ def test_however_many_members_and_rows_nothing_is_left_to_gain(n, n_members, pow
     start = rng.dirichlet(np.full(n_members, 0.3)) * 0.99 + 0.01 / n_members
     pseudo_counts = np.full(n_members, counted)
     with np.errstate(all="raise"):
-        found = search_mixture(densities, weight, pseudo_counts, start)
+        found = fit_mixture(densities, weight, pseudo_counts, start)
     assert_no_weight_can_be_moved_with_profit(densities, weight, pseudo_counts, found)
 
 
@@ -169,14 +173,14 @@ def test_however_many_members_and_rows_nothing_is_left_to_gain(n, n_members, pow
 def test_members_that_are_all_but_the_same_are_told_apart_or_left(noise):
     rng = np.random.default_rng(0)
     densities = rng.random((50, 1)) * (1 + noise * rng.standard_normal((50, 8)))
-    found = search_mixture(densities, None, np.zeros(8), np.full(8, 1 / 8))
+    found = fit_mixture(densities, None, np.zeros(8), np.full(8, 1 / 8))
     assert_no_weight_can_be_moved_with_profit(densities, None, np.zeros(8), found)
 
 
 def test_members_that_are_the_same_keep_their_proportion():
     densities = densities_of(8, 100, 3)[:, [0, 0, 1, 2]]
-    found = fit_mixture(densities, None, np.zeros(4), np.array([0.3, 0.1, 0.3, 0.3]))
-    merged = fit_mixture(densities[:, 1:], None, NONE, np.array([0.4, 0.3, 0.3]))
+    found = shares_of(densities, None, np.zeros(4), np.array([0.3, 0.1, 0.3, 0.3]))
+    merged = shares_of(densities[:, 1:], None, NONE, np.array([0.4, 0.3, 0.3]))
     np.testing.assert_allclose(found, np.r_[merged[0] * np.array([0.75, 0.25]), merged[1:]], 1e-5)
 
 
@@ -184,18 +188,18 @@ def test_members_that_are_the_same_keep_their_proportion():
 def test_many_members_are_fitted_like_few(monkeypatch, counted):
     densities, weight = densities_of(9, 500, 40, power=5.0), np.linspace(0.1, 2, 500)
     arguments = densities, weight, np.full(40, counted), np.full(40, 1 / 40)
-    few = search_mixture(*arguments)
+    few = fit_mixture(*arguments)
     monkeypatch.setattr(_mixture, "_FEW_MEMBERS", 1)
-    many = search_mixture(*arguments)
+    many = fit_mixture(*arguments)
     assert_no_weight_can_be_moved_with_profit(*arguments[:3], many)
     np.testing.assert_allclose(many.shares, few.shares, rtol=1e-7, atol=1e-11)
 
 
 def test_a_search_that_was_cut_short_says_so(monkeypatch):
     arguments = densities_of(10, 100, 3), None, PRIOR
-    assert search_mixture(*arguments).converged
+    assert fit_mixture(*arguments).converged
     monkeypatch.setattr(_mixture, "_MAX_STEPS", 1)
-    found = search_mixture(*arguments)
+    found = fit_mixture(*arguments)
     assert not found.converged
     np.testing.assert_allclose(found.shares.sum(), 1, rtol=1e-15)
 
@@ -203,28 +207,28 @@ def test_a_search_that_was_cut_short_says_so(monkeypatch):
 def test_weights_are_repetitions():
     densities, times = densities_of(3, 60, 4), np.random.default_rng(0).integers(0, 4, 60)
     pseudo_counts = np.array([0.1, 0.2, 0.5, 0.1])
-    weighted = fit_mixture(densities, times.astype(float), pseudo_counts)
-    repeated = fit_mixture(np.repeat(densities, times, axis=0), None, pseudo_counts)
+    weighted = shares_of(densities, times.astype(float), pseudo_counts)
+    repeated = shares_of(np.repeat(densities, times, axis=0), None, pseudo_counts)
     np.testing.assert_allclose(weighted, repeated, rtol=1e-10)
 
 
 def test_without_rows_the_pseudo_counts_decide():
-    np.testing.assert_allclose(fit_mixture(np.empty((0, 3)), None, PRIOR), PRIOR / 0.8, rtol=1e-15)
+    np.testing.assert_allclose(shares_of(np.empty((0, 3)), None, PRIOR), PRIOR / 0.8, rtol=1e-15)
 
 
 def test_a_member_that_is_better_in_every_row_takes_all():
     densities = densities_of(4, 100, 3)
     densities[:, 1] = densities.max(axis=1) + 0.1
-    np.testing.assert_allclose(fit_mixture(densities, None, NONE, START), [0, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(shares_of(densities, None, NONE, START), [0, 1, 0], atol=1e-6)
     # With pseudo-counts all but what the others began with, or a little less: their rows too are
     # better explained by the second.
-    shares = fit_mixture(densities, None, PRIOR)
+    shares = shares_of(densities, None, PRIOR)
     assert (shares[[0, 2]] < PRIOR[[0, 2]] / 100 * 5).all()
     assert (shares > 0).all()
 
 
 def test_a_weight_that_starts_at_zero_stays_there():
-    shares = fit_mixture(densities_of(5, 100, 3), None, NONE, np.array([0.5, 0.5, 0.0]))
+    shares = shares_of(densities_of(5, 100, 3), None, NONE, np.array([0.5, 0.5, 0.0]))
     assert shares[2] == 0
     expected = best_mixture(densities_of(5, 100, 3)[:, :2], None, np.zeros(2))
     np.testing.assert_allclose(shares[:2], expected, atol=WEIGHT_TOLERANCE)
@@ -236,14 +240,14 @@ def test_the_scale_of_a_row_does_not_matter(scale):
     scaled = densities.copy()
     scaled[::2] *= scale
     with np.errstate(all="raise"):
-        found = fit_mixture(scaled, None, PRIOR)
-    np.testing.assert_allclose(found, fit_mixture(densities, None, PRIOR), rtol=1e-9)
+        found = shares_of(scaled, None, PRIOR)
+    np.testing.assert_allclose(found, shares_of(densities, None, PRIOR), rtol=1e-9)
 
 
 def test_a_member_that_rules_rows_out_keeps_little():
     densities = np.array([[0.1, 0.9]] * 90 + [[0.1, 1e-300]] * 10)
     with np.errstate(all="raise"):
-        shares = fit_mixture(densities, None, np.array([0.1, 0.2]))
+        shares = shares_of(densities, None, np.array([0.1, 0.2]))
     # Ten rows belong to the first, and its part of ninety: (w / 10) / (w / 10 + .9 (1 - w)) each.
     w = shares[0]
     assert w == pytest.approx((10.1 + 90 * 0.1 * w / (0.1 * w + 0.9 * (1 - w))) / 100.3, abs=1e-6)
@@ -253,7 +257,7 @@ def test_nothing_passed_in_is_changed():
     densities, weight = densities_of(7, 20, 3), np.ones(20)
     pseudo_counts, start = PRIOR.copy(), START.copy()
     before = densities.copy()
-    fit_mixture(densities, weight, pseudo_counts, start)
+    shares_of(densities, weight, pseudo_counts, start)
     assert np.array_equal(densities, before)
     assert np.array_equal(pseudo_counts, PRIOR)
     assert np.array_equal(start, START)

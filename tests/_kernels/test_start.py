@@ -6,16 +6,17 @@ from oracles import best_start, best_temperature
 
 from skcalib._kernels._blocks import Logits
 from skcalib._kernels._start import fit_start
+from skcalib._kernels._temperature import fit_temperature
 
 
-def problem(seed, n, n_classes, masked=0.0, scale=1.0, wrong=0.05):
+def problem(seed, n, n_classes, masked=0.0, scale=1.0, wrong=0.05, by=300):
     """Scores whose labels ask for T = 1.7 scale, but for some that they rule out."""
     rng = np.random.default_rng(seed)
     z = 4 * rng.standard_normal((n, n_classes))
     y = (z / 1.7 + rng.gumbel(size=z.shape)).argmax(axis=1)
     mask = rng.random(z.shape) < masked
     mask[np.arange(n), y] = False
-    z[np.arange(n), y] -= np.where(rng.random(n) < wrong, 300, 0)
+    z[np.arange(n), y] -= np.where(rng.random(n) < wrong, by, 0)
     return scale * np.where(mask, -np.inf, z), y
 
 
@@ -33,14 +34,25 @@ def test_it_is_the_best_for_the_mixture(n, n_classes, masked, scale, weighted):
     assert start.temperature == pytest.approx(expected, rel=1e-6)
 
 
-def test_labels_that_are_ruled_out_do_not_raise_it():
+@pytest.mark.parametrize("alpha", [0.0, 1e-6, 1.0])
+@pytest.mark.parametrize(("by", "copies"), [(300, 1), (300, 1000), (65504, 1), (1e9, 1000)])
+def test_labels_that_are_ruled_out_do_not_raise_it(alpha, by, copies):
     z, y = problem(0, 1000, 5, wrong=0.0)
-    spoilt, _ = problem(0, 1000, 5, wrong=0.05)
-    alone = [best_temperature(scores, y, alpha=1) for scores in (z, spoilt)]
-    without = fit_start(Logits(z), y, None, 1.0, 1e-3, alone[0])
-    with_them = fit_start(Logits(spoilt), y, None, 1.0, 1e-3, alone[1])
+    spoilt, _ = problem(0, 1000, 5, wrong=0.05, by=by)
+    weight, share = np.full(1000, float(copies)), 1 / (1000 * copies + 1)
+    alone = [fit_temperature(Logits(s), y, weight, alpha).temperature for s in (z, spoilt)]
+    without = fit_start(Logits(z), y, weight, alpha, share, alone[0])
+    with_them = fit_start(Logits(spoilt), y, weight, alpha, share, alone[1])
     assert alone[1] > 10 * alone[0]
-    assert with_them.temperature == pytest.approx(without.temperature, rel=0.05)
+    assert with_them.temperature == pytest.approx(without.temperature, rel=0.1)
+    assert with_them.temperature == pytest.approx(best_start(spoilt, y, weight, alpha), rel=1e-6)
+
+
+def test_many_rows_are_searched_by_a_sample_of_them():
+    z, y = problem(1, 150_000, 4, by=1000)
+    z = z.astype(np.float32)
+    start = fit_start(Logits(z), y, None, 1.0, 1 / 150_001, 1e5)
+    assert start.temperature == pytest.approx(best_start(z[:5000], y[:5000], alpha=1), rel=0.1)
 
 
 def test_without_uniform_it_is_the_temperature_itself():

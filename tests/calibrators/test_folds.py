@@ -183,6 +183,13 @@ def test_what_several_models_say_of_a_row_is_held_out_together(method):
     np.testing.assert_allclose(twice.predict_proba(X), once.predict_proba(X), atol=1e-6)
 
 
+def test_few_rows_held_out_often_are_few_rows():
+    X, y = rows_of((4, 4))
+    cv = RepeatedStratifiedKFold(n_splits=2, n_repeats=3, random_state=0)
+    model = CalibratedClassifier(Echo(), cv=cv).fit(X, y)
+    assert model.left_out_[-1].startswith("shares by held-out rows: 8 rows are too few")
+
+
 @pytest.mark.parametrize(
     "cv", [GroupKFold(3), StratifiedGroupKFold(n_splits=3), LeaveOneGroupOut()]
 )

@@ -453,8 +453,16 @@ def test_a_search_cut_short_says_so():
     rows = CalibrationRows(Scores(z, "decision_function", "X"), y, np.arange(3))
     penalties = (Penalties(stretch=1e-6, bias=1e-6),)
     cut = PathFitter(penalties, 1.0, "auto", search=Search(3, 1e-10, 1e-6))(rows)
-    assert "did not end within 3 steps: raise the penalty" in cut.obstacle
+    assert "did not end within 3 steps" in cut.obstacle
     assert PathFitter(penalties, 1.0, "auto")(rows).obstacle is None
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_fit_warns_of_a_search_cut_short(monkeypatch, scaling):
+    monkeypatch.setattr(PathFitter, "_why_unfinished", lambda fitter, path: "cut short")
+    z, y = problem(26, 200, 3)
+    with pytest.warns(ConvergenceWarning, match="cut short"):
+        fit(scaling, z, y)
 
 
 # Labels that the model rules out.

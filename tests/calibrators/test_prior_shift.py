@@ -699,7 +699,10 @@ class Expensive(GaussianNB):
     [
         ({"target_prior": [0.5, 0.5]}, r"target_prior.*order \[0, 1, 2\]: expected 3, got 2"),
         ({"source_prior": {0: 0.5, 1: 0.5}}, "source_prior.*no frequency for 2"),
-        ({"source_prior": [1, 0, 0], "target_prior": [0, 1, 0]}, "got 0 for number 1 .*, 1, whose"),
+        (
+            {"source_prior": [1, 0, 0], "target_prior": [0, 1, 0]},
+            "got 0 at position 1, label 1, whose",
+        ),
     ],
 )
 def test_priors_that_do_not_fit_the_classes_are_refused_before_a_model_is_asked(
@@ -762,7 +765,7 @@ def test_rounding_of_a_prior_is_no_fault():
 
 
 def test_the_source_must_allow_what_the_target_holds():
-    message = "source_prior must be positive.*got 0 for number 1 of the sorted classes.*is 0.25"
+    message = "source_prior must be positive.*got 0 at position 1.*is 0.25"
     with pytest.raises(ValueError, match=message):
         PriorShift(source_prior=[0.5, 0.0, 0.5], target_prior=[0.5, 0.25, 0.25]).fit(LOGITS, Y)
 

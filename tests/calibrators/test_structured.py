@@ -113,7 +113,7 @@ def test_probabilities_are_smoothed_before_the_maps_and_not_by_themselves():
         (np.eye(5)[0], np.full(proba.shape, 1 / 4)),
         (np.eye(5)[1], proba),
     ):
-        object.__setattr__(only.calibrator_, "weights", share)
+        object.__setattr__(only.calibrator_, "shares", share)
         np.testing.assert_allclose(only.predict_proba(proba), expected, rtol=1e-9)
     assert path.start.temperature == model.temperature_
 

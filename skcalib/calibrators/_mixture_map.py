@@ -6,19 +6,19 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from skcalib._kernels._pool import Path, pool_probabilities
+from skcalib._kernels._path import Path, mixture_probabilities
 from skcalib._kernels._smoothing import smoothing_of
 from skcalib._response import Scores
 from skcalib.calibrators._map import CalibrationMap
 
 
 @dataclass(frozen=True)
-class PooledMap(CalibrationMap):
+class MixtureMap(CalibrationMap):
     """A mixture of uniform, the model's own probabilities, and linear maps of its scores."""
 
     path: Path
     offset: float  # added to probabilities, where scores are those
-    weights: NDArray  # (2 + maps,): of uniform, of the model's own, of each map
+    shares: NDArray  # (2 + maps,): of uniform, of the model's own, of each map
     n_classes: int
     keeps_order: bool  # whether every member leaves the order of classes within a row
     obstacle: str | None  # what is wrong with the fit, if something is
@@ -37,7 +37,7 @@ class PooledMap(CalibrationMap):
     def predict_proba(self, scores: Scores) -> NDArray:
         """Probabilities (n, K)."""
         given, source = scores.source(), scores.source(self.offset)
-        return pool_probabilities(given, source, self.path, self.weights)
+        return mixture_probabilities(given, source, self.path, self.shares)
 
     def convergence_warning(self) -> str | None:
         """What is wrong with the fit, and what to do."""

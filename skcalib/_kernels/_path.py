@@ -1,7 +1,7 @@
-"""Linear maps of several strengths, pooled with the scores as they are and with uniform.
+"""Linear maps of several strengths, mixed with the scores as they are and with uniform.
 
 Strong shrinkage is right for few rows and weak for many, the scores themselves are right where
-they were calibrated already, and uniform where they mislead. The pool is the mixture
+they were calibrated already, and uniform where they mislead. What is served is the mixture
 
     P = w_0 uniform + w_1 softmax(s) + sum_t w_t softmax(L_t),
 
@@ -26,7 +26,7 @@ from skcalib._kernels._linear_map import (
     fit_linear_map,
     map_probabilities,
 )
-from skcalib._kernels._map_features import Block, Features, shared_spreads
+from skcalib._kernels._map_features import N_SHARED, Block, Features, shared_spreads
 from skcalib._kernels._softmax import softmax
 from skcalib._kernels._start import Start
 
@@ -51,18 +51,20 @@ def fit_path(
     search: Search = THOROUGH,
 ) -> Path:
     """Fit a map for each of the penalties; a search starts where the one before it ended."""
-    features = Features(source, start).keep()
-    spreads = shared_spreads(features, weight)
+    features = Features(source, start)
+    if any(each.n_coefficients(source.shape[1]) for each in penalties):
+        features = features.keep()
+    bends = any(each.shared < np.inf for each in penalties)
+    spreads = shared_spreads(features, weight) if bends else np.ones(N_SHARED)
     fits: list[LinearFit] = []
     for each in penalties:
-        last = fits[-1].coefficients if fits else None
         fit = fit_linear_map(
             features,
             spreads,
             y_index,
             weight,
             each,
-            start=last,
+            guess=fits[-1].coefficients if fits else None,
             monotone=monotone,
             search=search,
         )
@@ -71,7 +73,7 @@ def fit_path(
     return Path(start, spreads, maps, n_iter)
 
 
-def pool_probabilities(given: Source, source: Source, path: Path, weights: NDArray) -> NDArray:
+def mixture_probabilities(given: Source, source: Source, path: Path, shares: NDArray) -> NDArray:
     """The mixture's probabilities, (n, K).
 
     Parameters
@@ -79,20 +81,20 @@ def pool_probabilities(given: Source, source: Source, path: Path, weights: NDArr
     given : Source, the scores whose softmax is what the model itself says
     source : Source, of the same rows: the scores that the path was fitted on
     path : Path
-    weights : ndarray of shape (2 + maps,), summing to one; a member of weight 0 costs nothing
+    shares : ndarray of shape (2 + maps,), summing to one; a member of share 0 costs nothing
     """
     out = np.empty(given.shape, given.dtype)
-    used = np.flatnonzero(weights).tolist()
+    used = np.flatnonzero(shares).tolist()
     with quiet_arithmetic(given.shape[1]):
         for block in Features(source, path.start).blocks():
             total = out[block.rows]
             for i, member in enumerate(used):
                 proba = _member(member, given, block, path)
-                weight = proba.dtype.type(weights[member])
+                share = proba.dtype.type(shares[member])
                 if i == 0:
-                    np.multiply(proba, weight, out=total)
+                    np.multiply(proba, share, out=total)
                 else:
-                    total += weight * proba
+                    total += share * proba
     return out
 
 
