@@ -6,12 +6,13 @@ T is fitted as it is served here. Of `softmax(s / T)` alone, a few rows whose la
 out would decide the temperature of all; what these can cost here ends at log(K / e).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skcalib._kernels._blocks import Source, block_buffer, row_blocks, row_sum
+from skcalib._kernels._blocks import Source, block_buffer, row_blocks
 from skcalib._kernels._moments import row_losses, row_moments, work_arrays
 from skcalib._kernels._solve import Slope, minimize_scalar
 from skcalib._kernels._temperature import LOG_BETA_BOUND, Rows, rows_at, scattered_rows
@@ -21,7 +22,7 @@ _STEP_TOLERANCE = 1e-5
 
 # The objective can have several minima. They are looked for in strides of log T, from the
 # temperature of the softmax alone, too high where labels are ruled out, down to one at which the
-# typical row is certain: its largest score is so many nats above its mean one.
+# typical row is certain: its largest score is so many nats above the next.
 _STRIDE = 0.7
 _CERTAIN = 50.0
 
@@ -66,7 +67,7 @@ def fit_start(
 
 def _lowest_minimum(objective: "_Objective", u: float) -> float:
     """The lowest minimum from the u given upwards, of those that strides see."""
-    last = min(np.log(_CERTAIN) - np.log(objective.typical_gap), LOG_BETA_BOUND)
+    last = min(np.log(_CERTAIN) - np.log(_typical_gap(objective.rows[0])), LOG_BETA_BOUND)
     tried = np.arange(u, max(last, u) + _STRIDE, _STRIDE)
     values = np.array([np.inf, *(objective.value(u) for u in tried), np.inf])
     valleys = (values[1:-1] <= values[:-2]) & (values[1:-1] <= values[2:])
@@ -83,9 +84,7 @@ class _Objective:
         self.weight = np.ones(len(y_index)) if weight is None else weight
         self.alpha = alpha
         self.softmax_share = 1 - uniform_share
-        n_open, gap = _open_classes_and_gaps(source)
-        self.floor = uniform_share / n_open  # what p is at least, (n,)
-        self.typical_gap = float(np.median(gap))
+        self.floor = uniform_share / _n_open(source)  # what p is at least, (n,)
         self.work = work_arrays(source)
 
     def value(self, u: float) -> float:
@@ -111,14 +110,26 @@ class _Objective:
         )
 
 
-def _open_classes_and_gaps(source: Source) -> tuple[NDArray, NDArray]:
-    """How many classes each row leaves open, and how far the largest is above their mean, (n,)."""
-    n_open, gap = np.empty((2, source.shape[0]))
+def _blocks(source: Source) -> Iterator[tuple[slice, NDArray]]:
     buffer = block_buffer(source.shape, source.dtype)
     for rows in row_blocks(*source.shape):
-        block = source.read(rows, buffer[: rows.stop - rows.start])
-        gaps = block.max(axis=1, keepdims=True) - block
-        masked = np.isposinf(gaps)
-        n_open[rows] = gaps.shape[1] - masked.sum(axis=1)
-        gap[rows] = row_sum(np.where(masked, 0, gaps)) / n_open[rows]
-    return n_open, gap
+        yield rows, source.read(rows, buffer[: rows.stop - rows.start])
+
+
+def _n_open(source: Source) -> NDArray:
+    """How many classes each row leaves open, (n,)."""
+    n_open = np.empty(source.shape[0])
+    for rows, block in _blocks(source):
+        n_open[rows] = block.shape[1] - np.isneginf(block).sum(axis=1)
+    return n_open
+
+
+def _typical_gap(source: Source) -> float:
+    """Median over rows of how far the largest score is above the next."""
+    if source.shape[1] < 2:
+        return np.inf
+    gaps = np.empty(source.shape[0])
+    for rows, block in _blocks(source):
+        second, first = np.partition(block, (-2, -1), axis=1)[:, -2:].T
+        gaps[rows] = first - second
+    return float(np.median(gaps))

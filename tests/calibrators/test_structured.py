@@ -148,7 +148,7 @@ def held_out(z, y, fit, n_folds, weight=None):
     for fold in range(n_folds):
         rows, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         scores = Scores(z, "decision_function", "X")
-        path = fit(CalibrationRows(scores, y, np.arange(K), weight, index=rest)).path
+        path = fit(CalibrationRows(scores, y, np.arange(K), weight).at(rest)).path
         start = oracle.starting(z[rows], path.start.temperature, path.start.uniform_share)
         features = oracle.shared_features(start)
         label = np.arange(len(rows)), y[rows]
