@@ -182,17 +182,31 @@ def loss_edges(source: Source, y_index: NDArray, weight: NDArray | None) -> Edge
         for _, block, label, w, _ in _weighted_blocks(source, y_index, weight, work):
             gaps = block.max(axis=1, keepdims=True) - block
             label_gap = _label_scores(gaps, label)
-            n_open = np.full(len(gaps), gaps.shape[1])
-            masked = np.isposinf(gaps)
-            if masked.any():
-                np.copyto(gaps, 0, where=masked)
-                n_open -= masked.sum(axis=1)
-            mean_gap = row_sum(gaps) / n_open
+            mean_gap = _mean_of_open(gaps)
             constant &= not gaps.any()
             w = np.ones(len(block)) if w is None else w
             at_zero += float(w @ (label_gap - mean_gap))
             at_infinity += float(w @ label_gap)
     return Edges(constant, at_zero, at_infinity)
+
+
+def mean_gaps(source: Source) -> NDArray:
+    """How far the largest score of each row is above the mean of those not masked, (n,)."""
+    mean_gap = np.empty(source.shape[0])
+    with quiet_arithmetic(source.shape[1]):
+        for rows, block, *_ in _weighted_blocks(source, mean_gap, None, work_arrays(source)):
+            mean_gap[rows] = _mean_of_open(block.max(axis=1, keepdims=True) - block)
+    return mean_gap
+
+
+def _mean_of_open(gaps: NDArray) -> NDArray:
+    """Mean of each row's gaps but those of masked classes, which are inf. These become 0."""
+    n_open = np.full(len(gaps), gaps.shape[1])
+    masked = np.isposinf(gaps)
+    if masked.any():
+        np.copyto(gaps, 0, where=masked)
+        n_open -= masked.sum(axis=1)
+    return row_sum(gaps) / n_open
 
 
 Work = tuple[NDArray, NDArray]

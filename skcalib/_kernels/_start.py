@@ -21,10 +21,11 @@ from skcalib._kernels._temperature import LOG_BETA_BOUND, Rows, rows_at, scatter
 _STEP_TOLERANCE = 1e-5
 
 # The objective can have several minima. They are looked for in strides of log T, from the
-# temperature of the softmax alone, too high where labels are ruled out, down to one at which the
-# typical row is certain: its largest score is so many nats above the next.
+# temperature of the softmax alone, too high where labels are ruled out, down to one at which all
+# but few rows are certain: their largest score is so many nats above the next.
 _STRIDE = 0.7
 _CERTAIN = 50.0
+_FEW = 0.05
 
 
 class Start(NamedTuple):
@@ -67,7 +68,7 @@ def fit_start(
 
 def _lowest_minimum(objective: "_Objective", u: float) -> float:
     """The lowest minimum from the u given upwards, of those that strides see."""
-    last = min(np.log(_CERTAIN) - np.log(_typical_gap(objective.rows[0])), LOG_BETA_BOUND)
+    last = min(np.log(_CERTAIN) - np.log(_small_gap(objective.rows[0])), LOG_BETA_BOUND)
     tried = np.arange(u, max(last, u) + _STRIDE, _STRIDE)
     values = np.array([np.inf, *(objective.value(u) for u in tried), np.inf])
     valleys = (values[1:-1] <= values[:-2]) & (values[1:-1] <= values[2:])
@@ -124,12 +125,13 @@ def _n_open(source: Source) -> NDArray:
     return n_open
 
 
-def _typical_gap(source: Source) -> float:
-    """Median over rows of how far the largest score is above the next."""
+def _small_gap(source: Source) -> float:
+    """Only few rows have a largest score that is above the next, but by less than this."""
     if source.shape[1] < 2:
-        return np.inf
+        return 1.0
     gaps = np.empty(source.shape[0])
     for rows, block in _blocks(source):
         second, first = np.partition(block, (-2, -1), axis=1)[:, -2:].T
         gaps[rows] = first - second
-    return float(np.median(gaps))
+    gaps = gaps[(gaps > 0) & (gaps < np.inf)]
+    return float(np.quantile(gaps, _FEW)) if len(gaps) else 1.0

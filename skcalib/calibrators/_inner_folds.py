@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from skcalib._kernels._blocks import RowSubset, quiet_arithmetic, row_blocks
-from skcalib._kernels._moments import row_losses
+from skcalib._kernels._moments import mean_gaps, row_losses
 from skcalib._kernels._path import member_densities
 from skcalib._kernels._softmax import softmax
 from skcalib.calibrators._path_fitter import PathFitter
@@ -17,6 +17,9 @@ FEWEST_ROWS = 10
 
 # Losses that differ by less are equal but for rounding.
 _SAME_LOSS = 1e-6
+
+# Of the largest gap between scores: what is left of sums in another order.
+_GAP_DIGITS = 9
 
 # Of the shuffle that makes folds. Any number will do, as long as it stays.
 _SHUFFLE = 0
@@ -74,18 +77,18 @@ def mean_losses(densities: NDArray, weight: NDArray | None) -> NDArray:
         return -np.average(np.log(densities), axis=0, weights=weight)
 
 
-def deal(y_index: NDArray, loss: NDArray, n_folds: int) -> NDArray:
+def deal(y_index: NDArray, loss: NDArray, gap: NDArray, n_folds: int) -> NDArray:
     """Folds (n,), 0 .. n_folds - 1, each with its share of every class.
 
     Rows are shuffled, the same way each time, after they were put in an order of their own: by
-    class, classes by their total loss, and by loss within them. So neither the order of the rows
-    matters nor that of the classes. Dealt out in the order of loss itself, rows held out would be
-    more like the others than new ones are, and weak maps would look better than they are: their
-    held-out loss was 2 % too low instead of 1 %.
+    class, classes by their total loss, and by loss within them, then by gap. So neither the order
+    of the rows matters nor that of the classes. Dealt out in the order of loss itself, rows held
+    out would be more like the others than new ones are, and weak maps would look better than they
+    are: their held-out loss was 2 % too low instead of 1 %.
     """
     in_order = np.lexsort((loss, y_index))  # sums of equal losses come out equal to the last bit
     total = np.bincount(y_index[in_order], loss[in_order])[y_index]
-    in_order = np.lexsort((loss, y_index, total))
+    in_order = np.lexsort((gap, loss, y_index, total))
     key = np.empty(len(y_index))
     key[in_order] = np.random.default_rng(_SHUFFLE).random(len(y_index))
     folds = np.empty(len(y_index), dtype=np.intp)
@@ -104,12 +107,12 @@ def _whole_groups(rows: CalibrationRows, n_folds: int) -> NDArray:
 
 def _dealt(rows: CalibrationRows, n_folds: int) -> NDArray:
     """Folds (n,); what several models say of one row goes together."""
-    loss = _distinct_losses(rows)
+    loss, gap = _distinct_losses(rows), _rounded_gaps(rows)
     if rows.originals is None:
-        return deal(rows.y_index, loss, n_folds)
+        return deal(rows.y_index, loss, gap, n_folds)
     _, first, copy_of = np.unique(rows.originals, return_index=True, return_inverse=True)
-    mean_loss = np.bincount(copy_of, loss) / np.bincount(copy_of)
-    return deal(rows.y_index[first], mean_loss, n_folds)[copy_of]
+    loss, gap = (np.bincount(copy_of, key) / np.bincount(copy_of) for key in (loss, gap))
+    return deal(rows.y_index[first], loss, gap, n_folds)[copy_of]
 
 
 def _distinct_losses(rows: CalibrationRows) -> NDArray:
@@ -128,3 +131,12 @@ def _distinct_losses(rows: CalibrationRows) -> NDArray:
             at_stake[block] = proba @ by_class
         at_stake /= max(by_class.max(), _SAME_LOSS)  # at most 1
     return _SAME_LOSS * (np.round(loss / _SAME_LOSS) + at_stake / 2)
+
+
+def _rounded_gaps(rows: CalibrationRows) -> NDArray:
+    """How far the largest score of each row is above the mean of those open, (n,).
+
+    It tells rows apart of which the model is so certain that all their losses are 0.
+    """
+    gaps = mean_gaps(rows.source())
+    return np.round(gaps, _GAP_DIGITS - int(np.log10(max(gaps.max(), _SAME_LOSS))))

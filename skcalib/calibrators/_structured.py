@@ -152,8 +152,9 @@ class StructuredScaling(BaseCalibrator):
 
     Notes
     -----
-    A weight counts as repetitions of its row but for the folds, which keep a row whole: shares
-    differ a little from those of repeated rows. The order of rows does not matter.
+    A weight counts as repetitions of its row but for the folds, which keep a row whole. Copies of a
+    row are rows of their own: held out while others of them are not, they give weak maps too large
+    a share. Pass weights in their place. The order of rows does not matter.
 
     References
     ----------

@@ -60,3 +60,23 @@ def test_without_uniform_it_is_the_temperature_itself():
     near = best_temperature(z, y, alpha=1)
     start = fit_start(Logits(z), y, None, 1.0, 1e-12, 1.5 * near)
     assert start.temperature == pytest.approx(near, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1e10, 1e15])
+def test_the_scale_of_scores_does_not_matter_without_a_prior(scale):
+    z, y = problem(5, 300, 4)
+    expected = best_start(z, y)
+    begin = fit_temperature(Logits(scale * z), y, None, 0.0).temperature
+    found = fit_start(Logits(scale * z), y, None, 0.0, 1 / 301, begin)
+    assert found.temperature / scale == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("mask", [-np.inf, -1e9])
+def test_rows_of_one_open_class_do_not_end_the_search(alpha, mask):
+    z, y = problem(6, 200, 10, wrong=0.0)
+    z[90:] = np.where(np.arange(10) == y[90:, None], z[90:], mask)
+    z[np.arange(3), y[:3]] -= 1e6
+    begin = fit_temperature(Logits(z), y, None, alpha).temperature
+    found = fit_start(Logits(z), y, None, alpha, 1 / 201, begin)
+    assert found.temperature == pytest.approx(best_start(z, y, alpha=alpha), rel=1e-5)
