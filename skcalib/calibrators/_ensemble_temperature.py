@@ -103,7 +103,7 @@ class EnsembleTemperatureScaling(BaseCalibrator):
     >>> cal = data.calibration
     >>> model = EnsembleTemperatureScaling().fit(data.logits[cal], data.target[cal])
     >>> model.weights_.round(1)
-    array([0.1, 0.5, 0.4])
+    array([0.1, 0.4, 0.4])
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
