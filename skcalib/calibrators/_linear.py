@@ -27,7 +27,7 @@ _LARGEST_PENALTY = 1e100
 
 _MOST_CLASSES = int(np.sqrt(MOST_COEFFICIENTS))
 
-# Shares of the pool that serves: neither uniform nor the model's own, the map alone.
+# Shares of the mixture that serves: neither uniform nor the model's own, the map alone.
 _MAP_ALONE = np.array([0.0, 0.0, 1.0])
 
 

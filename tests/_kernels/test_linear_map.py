@@ -3,6 +3,7 @@
 import linear_oracles as oracle
 import numpy as np
 import pytest
+from linear_oracles import problem
 from scipy.special import softmax
 
 from skcalib._kernels import _blocks, _linear_map, _map_features
@@ -22,16 +23,6 @@ LOSS = 2e-4
 
 START = Start(1.3, 0.02)
 MIXED = {"shared": 3.0, "stretch": 1.0, "bias": 0.5, "belief": 0.3, "matrix": 0.7}
-
-
-def problem(seed, n, n_classes, masked=0.0):
-    """Scores too sharp and without a base rate that their labels have; some classes masked."""
-    rng = np.random.default_rng(seed)
-    z = 2 * rng.standard_normal((n, n_classes))
-    y = (0.6 * z + np.linspace(-1, 1, n_classes) + rng.gumbel(size=z.shape)).argmax(axis=1)
-    mask = rng.random(z.shape) < masked
-    mask[np.arange(n), y] = False
-    return np.where(mask, -np.inf, z), y
 
 
 def some_weights(n):

@@ -3,6 +3,7 @@
 import linear_oracles as oracle
 import numpy as np
 import pytest
+from linear_oracles import problem
 from scipy.special import softmax
 
 from skcalib._kernels import _blocks
@@ -21,15 +22,6 @@ def penalties_of(n_classes):
     """A strong and a weak map; of many classes without coefficients between them."""
     leave_out = {"belief"} if n_classes > 10 else set()
     return [{k: each[k] for k in each if k not in leave_out} for each in (STRONG, WEAK)]
-
-
-def problem(seed, n, n_classes, masked=0.0):
-    rng = np.random.default_rng(seed)
-    z = 2 * rng.standard_normal((n, n_classes))
-    y = (0.6 * z + np.linspace(-1, 1, n_classes) + rng.gumbel(size=z.shape)).argmax(axis=1)
-    mask = rng.random(z.shape) < masked
-    mask[np.arange(n), y] = False
-    return np.where(mask, -np.inf, z), y
 
 
 def path_of(z, y, *penalties, weight=None, start=START):

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import linear_oracles as oracle
 import numpy as np
 import pytest
+from linear_oracles import problem
 from oracles import best_start
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -31,16 +32,6 @@ SCALINGS = [VectorScaling, MatrixScaling]
 # later when sums round otherwise. What that moves: mean log loss, and a single probability.
 LOSS = 2e-4
 PROBA = 4e-4
-
-
-def problem(seed, n, n_classes, masked=0.0):
-    """Scores too sharp and without a base rate that their labels have; some classes masked."""
-    rng = np.random.default_rng(seed)
-    z = 2 * rng.standard_normal((n, n_classes))
-    y = (0.6 * z + np.linspace(-1, 1, n_classes) + rng.gumbel(size=z.shape)).argmax(axis=1)
-    mask = rng.random(z.shape) < masked
-    mask[np.arange(n), y] = False
-    return np.where(mask, -np.inf, z), y
 
 
 def fit(scaling, z, y, *, sample_weight=None, **parameters):
