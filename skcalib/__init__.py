@@ -1,6 +1,7 @@
 """Probability calibration for people who use scikit-learn."""
 
 from skcalib.calibrators import (
+    AdaptiveTemperatureScaling,
     CalibratedClassifier,
     EnsembleTemperatureScaling,
     IsotonicCalibration,
@@ -13,6 +14,7 @@ from skcalib.calibrators import (
 )
 
 __all__ = [
+    "AdaptiveTemperatureScaling",
     "CalibratedClassifier",
     "EnsembleTemperatureScaling",
     "IsotonicCalibration",

@@ -37,11 +37,14 @@ class Scores:
         Whose output they are.
     name : str
         What to call them in an error message.
+    context : object or None
+        What else is known of the rows, for the calibrators that read it.
     """
 
     values: NDArray
     method: str
     name: str
+    context: Any = None
 
     @property
     def are_logits(self) -> bool:

@@ -12,6 +12,7 @@ LEVEL = {
     "_kernels": 0,
     "_validation": 1,
     "_response": 1,
+    "_table": 1,
     "calibrators": 2,
     "metrics": 2,
     "datasets": 2,

@@ -125,6 +125,9 @@ def fit_smoothing(
         n_iter=n_iter + 1,
         loss_before=loss_before / sums.weight,
         loss_after=sums.loss / sums.weight,
+        weight=sums.weight,
+        curvature=float(at.positive[0, 0] - alpha),
+        squares=float(correction * outer[0, 0]),
         obstacle=obstacle,
     )
     return SmoothingFit(temperature, float(np.exp(s)) / values.shape[1])

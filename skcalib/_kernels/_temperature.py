@@ -43,7 +43,7 @@ _STEP_TOLERANCE = {np.dtype(np.float64): 1e-5, np.dtype(np.float32): 3e-4}
 
 
 # Half the width of a 95 % interval, in standard errors.
-_NORMAL_QUANTILE = 1.959963984540054
+NORMAL_QUANTILE = 1.959963984540054
 
 # What keeps rows from determining T, and how far log_beta goes then.
 CONSTANT = "constant"  # no row's loss depends on T
@@ -62,6 +62,9 @@ class TemperatureFit(NamedTuple):
     n_iter: int  # passes over all rows
     loss_before: float  # weighted mean log loss at T = 1
     loss_after: float
+    weight: float  # of the rows
+    curvature: float  # sum w beta^2 Var_q z: how firmly the rows hold log_beta
+    squares: float  # sum of squared slopes in log_beta, of rows or of clusters
     obstacle: str | None  # why the rows do not determine T, one of the names above
 
     @property
@@ -72,7 +75,7 @@ class TemperatureFit(NamedTuple):
     @property
     def interval(self) -> NDArray:
         """95 % interval for T, (2,): symmetric in log T."""
-        half = _NORMAL_QUANTILE * self.standard_error
+        half = NORMAL_QUANTILE * self.standard_error
         with np.errstate(over="ignore", under="ignore"):
             return np.exp(-self.log_beta + np.array([-half, half]))
 
@@ -82,7 +85,7 @@ class TemperatureFit(NamedTuple):
         return bool(np.isfinite(self.loss_before) and np.isfinite(self.loss_after))
 
 
-NO_FIT = TemperatureFit(np.nan, np.nan, 0, np.nan, np.nan, None)
+NO_FIT = TemperatureFit(np.nan, np.nan, 0, np.nan, np.nan, np.nan, np.nan, np.nan, None)
 
 
 @np.errstate(all="ignore")
@@ -118,14 +121,16 @@ def fit_temperature(
     if not objective.moments.finite:
         return NO_FIT
     moments, beta, distance = objective.moments, np.exp(objective.u), np.exp(u - objective.u) - 1
+    squares = beta**2 * objective.squared_slope(groups)
     return TemperatureFit(
         log_beta=u,
-        standard_error=_standard_error(
-            objective.squared_slope(groups), beta, alpha, objective.slope(objective.u).second
-        ),
+        standard_error=standard_error_of(squares, alpha, objective.slope(objective.u).second),
         n_iter=objective.n_passes,
         loss_before=objective.loss_at_one / moments.weight,
         loss_after=_loss_nearby(moments, beta * distance) / moments.weight,
+        weight=moments.weight,
+        curvature=float(beta**2 * moments.curvature),
+        squares=float(squares),
         obstacle=obstacle,
     )
 
@@ -280,7 +285,7 @@ def _loss_nearby(moments: Moments, distance: float) -> float:
     return moments.loss + distance * (terms[0] + distance * (terms[1] + distance * terms[2]))
 
 
-def _standard_error(squared_slope: float, beta: float, alpha: float, second: float) -> float:
+def standard_error_of(squares: float, alpha: float, second: float) -> float:
     """Standard error of u: the larger of the sandwich estimate and the inverse curvature.
 
     The sandwich holds when the model is misspecified, as softmax(z / T) always is, but says
@@ -289,6 +294,5 @@ def _standard_error(squared_slope: float, beta: float, alpha: float, second: flo
     """
     if not second > 0:
         return np.inf
-    meat = beta**2 * squared_slope + alpha
-    error = float(np.sqrt(max(meat / second**2, 1 / second)))
+    error = float(np.sqrt(max((squares + alpha) / second**2, 1 / second)))
     return np.inf if np.isnan(error) else error  # squares of scores overflow

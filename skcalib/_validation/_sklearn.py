@@ -7,6 +7,7 @@
 - `params_of_rows`: cuts row-wise fit parameters to a fold.
 - `feature_names_of`, `check_feature_names`: column names, without setting them before `fit` is
   through as `validate_data` does.
+- `take_columns`: of arrays, sparse matrices and every kind of data frame alike.
 - `count_rows`: of lists, data frames and sparse matrices alike.
 - `_SigmoidCalibration`: Platt's map, imported when it is fitted.
 """
@@ -15,6 +16,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.metrics._scorer import _BaseScorer as BaseScorer
+from sklearn.utils import _safe_indexing as take_columns
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,

@@ -1,5 +1,6 @@
 """Calibrators: classifiers that serve calibrated probabilities of others."""
 
+from skcalib.calibrators._adaptive import AdaptiveTemperatureScaling
 from skcalib.calibrators._classical import IsotonicCalibration, SigmoidCalibration
 from skcalib.calibrators._ensemble_temperature import EnsembleTemperatureScaling
 from skcalib.calibrators._linear import MatrixScaling, VectorScaling
@@ -9,6 +10,7 @@ from skcalib.calibrators._structured import StructuredScaling
 from skcalib.calibrators._temperature import TemperatureScaling
 
 __all__ = [
+    "AdaptiveTemperatureScaling",
     "CalibratedClassifier",
     "EnsembleTemperatureScaling",
     "IsotonicCalibration",

@@ -47,6 +47,7 @@ from skcalib._validation import (
     feature_names_of,
     look_like_probabilities,
 )
+from skcalib.calibrators._context import NO_CONTEXT, ContextReader
 from skcalib.calibrators._folds import HeldOut, cross_fit, pool
 from skcalib.calibrators._map import CalibratedPair, CalibrationMap, log, refuse_nan_rows
 from skcalib.calibrators._rows import CalibrationRows
@@ -116,13 +117,12 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         """
         self._check_parameters()
         self._check_groups(groups, self)
-        if self.estimator is None:
-            fitted = self._fit_on_scores(X, y, sample_weight, groups, params)
+        if self._needs_no_folds():
+            rows, fitted = self._read_rows(X, y, sample_weight, groups, params, self.classes)
+            fitted |= _what_is_seen_of(self._fit_map(rows))
+            self._warn_of_probabilities(X, fitted)
         elif self.classes is not None:
-            raise ValueError(
-                "classes names the columns of X when X holds scores (estimator=None); with an "
-                f"estimator it must be None, got {self.classes!r}."
-            )
+            raise _classes_beside_estimator(self.classes)
         else:
             fitted = self._fit_around_estimator(X, y, sample_weight, groups, params)
         _warn_of_convergence(fitted)
@@ -246,36 +246,97 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
     def _check_classes(self, classes: NDArray) -> None:
         """Refuse classes (K,), sorted, that no map can be fitted for, before anything is."""
 
-    def _fit_on_scores(
+    def _reader(self, X: Any, labels: NDArray) -> ContextReader:
+        """What to take from X besides scores."""
+        return NO_CONTEXT
+
+    def _needs_no_folds(self) -> bool:
+        """Whether every row passed to `fit` is calibration data."""
+        return self.estimator is None or isinstance(self.estimator, FrozenEstimator)
+
+    def _read_rows(
         self,
         X: Any,
         y: ArrayLike,
         sample_weight: ArrayLike | None,
         groups: ArrayLike | None,
         params: dict[str, Any],
-    ) -> dict[str, Any]:
-        """Everything `fit` learns when X holds the scores."""
+        columns: ArrayLike | None,
+    ) -> tuple[CalibrationRows, dict[str, Any]]:
+        """Rows to calibrate on where there are no folds, and what `fit` learns in reading them."""
         if params:
-            raise TypeError(
-                f"fit got {sorted(params)}, but there is no estimator to pass them to "
-                "(estimator=None)."
+            why = (
+                "there is no estimator to pass them to (estimator=None)"
+                if self.estimator is None
+                else "a frozen estimator is not fitted: there is nobody to pass them to"
             )
+            raise TypeError(f"fit got {sorted(params)}, but {why}.")
         labels = check_labels(y, estimator=type(self).__name__)
+        if self.estimator is None:
+            scores, fitted = self._read_columns(X, labels, columns)
+            y_index = encode(labels, fitted["classes_"])
+        elif self.classes is not None:
+            raise _classes_beside_estimator(self.classes)
+        else:
+            check_same_length(count_rows(X), labels)
+            scores, fitted = self._read_frozen(X, labels)
+            of = "the classes the estimator was trained on,"
+            y_index = encode(labels, fitted["classes_"], of=of)
+        weight = check_weights(sample_weight, len(labels))
+        clusters = check_groups(groups, len(labels))
+        return CalibrationRows(scores, y_index, fitted["classes_"], weight, clusters), fitted
+
+    def _read_columns(
+        self, X: Any, labels: NDArray, given_classes: ArrayLike | None
+    ) -> tuple[Scores, dict[str, Any]]:
+        """Scores that X holds itself."""
+        reader = self._reader(X, labels)
+        given = reader.scores_of(X)
         method = RESPONSE_METHODS[0] if self.response_method == "auto" else self.response_method
-        values = score_columns(X, method, "X")
+        values = score_columns(given, method, "X")
         check_same_length(len(values), labels)
-        names = feature_names_of(X)
-        columns = check_column_classes(self.classes, values.shape[1], labels)
-        if self.classes is None and names is not None:
+        columns = check_column_classes(given_classes, values.shape[1], labels)
+        names = feature_names_of(given)
+        if given_classes is None and names is not None:
             _refuse_reordered_names(names, columns)
         classes, order = np.unique(columns, return_index=True)
         self._check_classes(classes)
-        y_index = encode(labels, classes)
-        weight = check_weights(sample_weight, len(labels))
-        clusters = check_groups(groups, len(labels))
         scores = Scores(_reordered(values, order), method, "X")
-        calibrator = self._fit_map(CalibrationRows(scores, y_index, classes, weight, clusters))
-        if self.response_method == "auto" and look_like_probabilities(check_numeric(X, "X")):
+        fitted = {
+            "classes_": classes,
+            "response_method_": method,
+            "n_features_in_": np.shape(X)[1] if np.ndim(X) == 2 else 1,
+            "column_order_": order,
+            **reader.fitted_attributes(),
+        }
+        names = feature_names_of(X)
+        if names is not None:
+            fitted["feature_names_in_"] = names
+        return reader.with_context(scores, X), fitted
+
+    def _read_frozen(self, X: Any, labels: NDArray) -> tuple[Scores, dict[str, Any]]:
+        """Scores by a fitted estimator, whose classes are taken."""
+        method = choose_method(self.estimator, self.response_method)
+        classes = np.unique(classes_of(self.estimator))
+        self._check_classes(classes)
+        reader = self._reader(X, labels)
+        seen = reader.for_estimator(X)
+        scores = read_scores(self.estimator, seen, method, classes)
+        fitted = {
+            "classes_": classes,
+            "estimator_": self.estimator,
+            "response_method_": method,
+            **_features_of(self.estimator, reader, X),
+            **reader.fitted_attributes(),
+        }
+        return reader.with_context(scores, X), fitted
+
+    def _warn_of_probabilities(self, X: Any, fitted: dict[str, Any]) -> None:
+        """Scores of no estimator that nobody said to be logits, but may be probabilities."""
+        if self.estimator is not None or self.response_method != "auto":
+            return
+        given = fitted.get("context_reader_", NO_CONTEXT).scores_of(X)
+        if look_like_probabilities(check_numeric(given, "X")):
             warnings.warn(
                 "every row of X looks like probabilities, but X is read as logits. If it holds "
                 "probabilities, pass response_method='predict_proba'; if it does hold logits, "
@@ -283,15 +344,6 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
                 UserWarning,
                 stacklevel=3,
             )
-        fitted = {
-            "classes_": classes,
-            "calibrator_": calibrator,
-            "response_method_": method,
-            "n_features_in_": np.shape(X)[1] if np.ndim(X) == 2 else 1,
-            "column_order_": order,
-            **calibrator.fitted_attributes(),
-        }
-        return fitted if names is None else fitted | {"feature_names_in_": names}
 
     def _fit_around_estimator(
         self,
@@ -308,21 +360,15 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         weight = check_weights(sample_weight, len(labels))
         clusters = check_groups(groups, len(labels))
         method = choose_method(self.estimator, self.response_method)
-        if isinstance(self.estimator, FrozenEstimator):
-            if params:
-                raise TypeError(
-                    f"fit got {sorted(params)}, but a frozen estimator is not fitted: there is "
-                    "nobody to pass them to."
-                )
-            return self._fit_on_frozen(X, labels, weight, clusters, method)
-
         fit_params, split_params = self._routed(sample_weight, groups, params)
         classes = np.unique(labels)
         self._check_classes(classes)
         y_index = encode(labels, classes)
+        reader = self._reader(X, labels)
+        seen, context = reader.for_estimator(X), reader.context_or_none(X)
         folds = cross_fit(
             self.estimator,
-            X,
+            seen,
             labels,
             classes,
             weight,
@@ -334,48 +380,25 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         )
 
         def fitted_map(some: Sequence[HeldOut]) -> CalibrationMap:
-            return self._fit_map(pool(some, y_index, classes, weight, clusters))
+            return self._fit_map(pool(some, y_index, classes, weight, clusters, context))
 
         fitted: dict[str, Any]
         if self.ensemble:  # or "auto": frozen estimators do not come here
             pairs = [
-                CalibratedPair(fold.estimator, fitted_map([fold]), method, classes)
+                CalibratedPair(fold.estimator, fitted_map([fold]), method, classes, reader)
                 for fold in folds
             ]
             estimator = pairs[0].estimator
             fitted = {"calibrated_classifiers_": pairs}
         else:
             calibrator = fitted_map(folds)
-            estimator = clone(self.estimator).fit(X, labels, **fit_params)
-            fitted = {"calibrator_": calibrator, "estimator_": estimator}
-            fitted |= calibrator.fitted_attributes()
+            estimator = clone(self.estimator).fit(seen, labels, **fit_params)
+            fitted = {"estimator_": estimator, **_what_is_seen_of(calibrator)}
         return fitted | {
             "classes_": classes,
             "response_method_": method,
-            **_features_of(estimator),
-        }
-
-    def _fit_on_frozen(
-        self,
-        X: Any,
-        labels: NDArray,
-        weight: NDArray | None,
-        clusters: NDArray | None,
-        method: str,
-    ) -> dict[str, Any]:
-        """A fitted estimator: every row is calibration data, and classes are the estimator's."""
-        classes = np.unique(classes_of(self.estimator))
-        self._check_classes(classes)
-        y_index = encode(labels, classes, of="the classes the estimator was trained on,")
-        scores = read_scores(self.estimator, X, method, classes)
-        calibrator = self._fit_map(CalibrationRows(scores, y_index, classes, weight, clusters))
-        return {
-            "classes_": classes,
-            "calibrator_": calibrator,
-            "estimator_": self.estimator,
-            "response_method_": method,
-            **calibrator.fitted_attributes(),
-            **_features_of(self.estimator),
+            **_features_of(estimator, reader, X),
+            **reader.fitted_attributes(),
         }
 
     def _routed(
@@ -404,10 +427,12 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
 
     def _scores(self, X: Any) -> Scores:
         """Scores of X for the one map of a calibrator that is no ensemble."""
+        reader: ContextReader = getattr(self, "context_reader_", NO_CONTEXT)
         if hasattr(self, "estimator_"):
-            return read_scores(self.estimator_, X, self.response_method_, self.classes_)
+            seen = reader.for_estimator(X)
+            scores = read_scores(self.estimator_, seen, self.response_method_, self.classes_)
+            return reader.with_context(scores, X)
         check_feature_names(self, X, reset=False)
-        values = score_columns(X, self.response_method_, "X")
         n_columns = np.shape(X)[1] if np.ndim(X) == 2 else 1
         if n_columns != self.n_features_in_:
             raise ValueError(
@@ -415,7 +440,9 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
                 f"{self.n_features_in_} features as input."
                 + (" For one row pass X.reshape(1, -1)." if np.ndim(X) == 1 else "")
             )
-        return Scores(_reordered(values, self.column_order_), self.response_method_, "X")
+        values = score_columns(reader.scores_of(X), self.response_method_, "X")
+        scores = Scores(_reordered(values, self.column_order_), self.response_method_, "X")
+        return reader.with_context(scores, X)
 
     def _replace_fitted(self, fitted: dict[str, Any]) -> None:
         """Take what one fit learned for what an earlier one did, all at once."""
@@ -438,9 +465,25 @@ def _refuse_reordered_names(names: NDArray, columns: NDArray) -> None:
         )
 
 
-def _features_of(estimator: Any) -> dict[str, Any]:
+def _features_of(estimator: Any, reader: ContextReader, X: Any) -> dict[str, Any]:
+    """What the estimator says of X's columns, or X itself where it sees only some of them."""
+    if not reader.in_estimator:
+        names = feature_names_of(X)
+        count = {"n_features_in_": np.shape(X)[1]}
+        return count if names is None else count | {"feature_names_in_": names}
     names = ("n_features_in_", "feature_names_in_")
     return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
+
+
+def _what_is_seen_of(calibrator: CalibrationMap) -> dict[str, Any]:
+    return {"calibrator_": calibrator, **calibrator.fitted_attributes()}
+
+
+def _classes_beside_estimator(classes: ArrayLike) -> ValueError:
+    return ValueError(
+        "classes names the columns of X when X holds scores (estimator=None); with an "
+        f"estimator it must be None, got {classes!r}."
+    )
 
 
 def _warn_of_convergence(fitted: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skcalib._response import Scores, classes_of, read_scores
 from skcalib._validation import params_of_rows, split_rows
+from skcalib.calibrators._context import Context
 from skcalib.calibrators._rows import CalibrationRows
 
 _DEFAULT_FOLDS = 5
@@ -88,6 +89,7 @@ def pool(
     classes: NDArray,
     weight: NDArray | None,
     groups: NDArray | None,
+    context: Context | None,
 ) -> CalibrationRows:
     """All held-out rows of some folds, in the order of X.
 
@@ -103,7 +105,11 @@ def pool(
     if repeated:
         pooled_weight = (1.0 if pooled_weight is None else pooled_weight) / times
     return CalibrationRows(
-        replace(folds[0].scores, values=values),
+        replace(
+            folds[0].scores,
+            values=values,
+            context=None if context is None else context.at(positions),
+        ),
         y_index[positions],
         classes,
         pooled_weight,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcalib._response import Scores, read_scores
+from skcalib.calibrators._context import NO_CONTEXT, ContextReader
 
 
 class CalibrationMap(metaclass=ABCMeta):
@@ -51,16 +52,21 @@ class CalibratedPair:
     response_method : str
         The method of `estimator` that the map reads.
     classes_ : ndarray of shape (K,)
+    context_reader : ContextReader
     """
 
     estimator: Any
     calibrator: CalibrationMap
     response_method: str
     classes_: NDArray
+    context_reader: ContextReader = NO_CONTEXT
 
     def scores(self, X: Any) -> Scores:
-        """What the map reads: one column per class."""
-        return read_scores(self.estimator, X, self.response_method, self.classes_)
+        """What the map reads: one column per class, and the context."""
+        reader = self.context_reader
+        seen = reader.for_estimator(X)
+        scores = read_scores(self.estimator, seen, self.response_method, self.classes_)
+        return reader.with_context(scores, X)
 
     def predict_proba(self, X: Any) -> NDArray:
         """Calibrated probabilities (n, K) of this pair alone."""

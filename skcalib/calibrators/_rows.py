@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from skcalib._kernels._blocks import RowSubset, Source
 from skcalib._response import Scores
+from skcalib.calibrators._context import Context
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,14 @@ class CalibrationRows:
     def values(self) -> NDArray:
         """Scores (n, K) as they are."""
         return self.scores.values if self.index is None else self.scores.values[self.index]
+
+    @property
+    def context(self) -> Context:
+        """What is known of these rows besides their scores."""
+        context: Context | None = self.scores.context
+        if context is None:
+            return Context({}, {}, len(self))
+        return context if self.index is None else context.at(self.index)
 
     def source(self, offset: float = 0.0) -> Source:
         """Logits."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike, NDArray
 
+from skcalib._kernels._online_temperature import update_temperature
 from skcalib._kernels._smoothing import fit_probabilities, smoothing_of
 from skcalib._kernels._softmax import log_softmax, softmax
 from skcalib._kernels._temperature import (
@@ -21,8 +22,8 @@ from skcalib._kernels._temperature import (
 )
 from skcalib._response import Scores
 from skcalib._validation import Interval, StrOptions
-from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._map import CalibrationMap
+from skcalib.calibrators._online import OnlineCalibrator
 from skcalib.calibrators._rows import CalibrationRows
 
 _MORE = "Use more calibration rows, or a prior (alpha=1)."
@@ -43,6 +44,7 @@ class TemperatureMap(CalibrationMap):
     fit: TemperatureFit
     offset: float
     n_classes: int
+    recent: CalibrationRows | None = None  # kept while they are too few to go without
 
     @property
     def keeps_argmax(self) -> bool:
@@ -96,7 +98,7 @@ def why_undetermined(fit: TemperatureFit, temperature: float) -> str | None:
     )
 
 
-class TemperatureScaling(BaseCalibrator):
+class TemperatureScaling(OnlineCalibrator):
     """Calibrate a classifier by dividing its scores by one fitted temperature.
 
     Probabilities are ``softmax(z / T)`` of the scores z, with T fitted on held-out rows by log
@@ -132,6 +134,9 @@ class TemperatureScaling(BaseCalibrator):
         a forest would decide T otherwise. "auto" fits eps along with T; 0 takes probabilities
         as they are, and log-probabilities with all that they keep of what would round to 0.
         Logits are never smoothed.
+    forget : float, default=1.0
+        For `partial_fit`: how much a row counts beside the next one, above 0 and at most 1. With
+        0.99 the last hundred rows or so decide T, with 1 all of them alike.
     cv : int, cross-validation generator or iterable, default=None
         How rows are held out from the estimator; None means 5 stratified folds.
     ensemble : bool or "auto", default=False
@@ -157,7 +162,8 @@ class TemperatureScaling(BaseCalibrator):
     n_iter_ : int
         Evaluations of the objective on all calibration rows, in the search that found T.
     log_loss_before_, log_loss_after_ : float
-        Mean log loss of the calibration rows at T = 1 without smoothing, and as served.
+        Mean log loss of the calibration rows at T = 1 without smoothing, and as served; after
+        `partial_fit` of the rows of the last call.
     classes_ : ndarray of shape (n_classes,)
         Sorted labels; columns of the probabilities follow them.
     estimator_ : estimator
@@ -223,7 +229,7 @@ class TemperatureScaling(BaseCalibrator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **BaseCalibrator._parameter_constraints,
+        **OnlineCalibrator._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="left")],
         "smoothing": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
     }
@@ -236,6 +242,7 @@ class TemperatureScaling(BaseCalibrator):
         classes: ArrayLike | None = None,
         alpha: float = 1.0,
         smoothing: float | str = "auto",
+        forget: float = 1.0,
         cv: Any = None,
         ensemble: bool | str = False,
         n_jobs: int | None = None,
@@ -245,6 +252,7 @@ class TemperatureScaling(BaseCalibrator):
         self.classes = classes
         self.alpha = alpha
         self.smoothing = smoothing
+        self.forget = forget
         self.cv = cv
         self.ensemble = ensemble
         self.n_jobs = n_jobs
@@ -252,6 +260,22 @@ class TemperatureScaling(BaseCalibrator):
     def _fit_map(self, rows: CalibrationRows) -> TemperatureMap:
         offset, fit = fit_scores(rows, self.alpha, self.smoothing)
         return TemperatureMap(fit, offset, rows.n_classes)
+
+    def _update_map(
+        self, served: TemperatureMap, rows: CalibrationRows, keep: float
+    ) -> TemperatureMap:
+        source = rows.source(served.offset)
+        fit = update_temperature(
+            served.fit,
+            source,
+            rows.y_index,
+            rows.weight,
+            self.alpha,
+            keep=keep,
+            groups=rows.groups,
+        )
+        refuse_endless_loss(fit, rows)
+        return replace(served, fit=fit)
 
 
 def fit_scores(
@@ -267,9 +291,14 @@ def fit_scores(
         fit, offset = fit_probabilities(
             rows.values, *labelled, alpha, share, is_log=is_log, groups=rows.groups
         )
+    refuse_endless_loss(fit, rows)
+    return offset, fit
+
+
+def refuse_endless_loss(fit: TemperatureFit, rows: CalibrationRows) -> None:
+    """Raise for the row that has no log loss, if one has none."""
     if not fit.finite:
         rows.refuse_bad_rows()
         raise ValueError(
-            f"The log loss of {scores.name} overflows: its largest scores are too far apart."
+            f"The log loss of {rows.scores.name} overflows: its largest scores are too far apart."
         )
-    return offset, fit

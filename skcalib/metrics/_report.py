@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skcalib._table import Table
 from skcalib._validation import Interval, check_groups, check_options, check_predictions
 from skcalib.metrics._events import events_of, number_that_counts
 from skcalib.metrics._report_rows import (
@@ -21,7 +22,6 @@ from skcalib.metrics._report_rows import (
     score_rows,
     worst_row,
 )
-from skcalib.metrics._table import Table
 
 _CONSTRAINTS: dict[str, list[Any]] = {
     "n_bins": [Interval(Integral, 1, None, closed="left")],

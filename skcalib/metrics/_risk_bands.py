@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skcalib._kernels._binning import bin_sums
+from skcalib._table import Table
 from skcalib._validation import Interval, check_numeric, check_options, check_predictions
 from skcalib.metrics._events import KIND_CONSTRAINTS, one_event_of, refuse_class_label
 from skcalib.metrics._proportion import exact_interval
-from skcalib.metrics._table import Table
 
 _CONSTRAINTS: dict[str, list[Any]] = KIND_CONSTRAINTS | {
     "edges": ["array-like"],

@@ -1,0 +1,124 @@
+"""Columns of X by name or position: the ones that hold numbers, the ones that hold categories."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcalib._validation._arrays import listing
+from skcalib._validation._sklearn import feature_names_of, take_columns
+
+ColumnName = str | int
+
+
+def check_columns(columns: Any, name: str) -> tuple[ColumnName, ...]:
+    """Names or positions as a tuple: one alone, or a list of them; each once."""
+    given = [columns] if isinstance(columns, str | int | np.integer) else columns
+    if not isinstance(given, Sequence | np.ndarray) or not all(
+        isinstance(column, str | int | np.integer) and not isinstance(column, bool)
+        for column in given
+    ):
+        raise TypeError(f"{name} must be names or positions of columns of X, got {columns!r}.")
+    plain = tuple(c if isinstance(c, str) else int(c) for c in given)
+    if len(set(plain)) < len(plain):
+        raise ValueError(f"{name} must name each column once, got {list(plain)}.")
+    return plain
+
+
+def column_places(X: Any, columns: Sequence[ColumnName], name: str) -> list[int]:
+    """Position of each column in X, or an error that says which are missing."""
+    shape = np.shape(X)
+    if len(shape) != 2:
+        raise ValueError(
+            f"{name}={list(columns)} names columns of X, so X must have two dimensions, got "
+            f"shape {shape}."
+        )
+    found = feature_names_of(X)
+    known = {} if found is None else {label: place for place, label in enumerate(found)}
+    by_name = [column for column in columns if isinstance(column, str)]
+    if by_name and not known:
+        raise ValueError(
+            f"{name}={list(columns)} names columns, but X is a {type(X).__name__} without column "
+            "names. Pass a data frame, or positions of columns."
+        )
+    missing = [
+        column
+        for column in columns
+        if (column not in known if isinstance(column, str) else not -shape[1] <= column < shape[1])
+    ]
+    if missing:
+        there = f"{shape[1]} columns" + (f", {listing(found)}" if found is not None else "")
+        raise ValueError(f"{name} names columns {missing} that X does not have: it has {there}.")
+    return [known[c] if isinstance(c, str) else c % shape[1] for c in columns]
+
+
+def column_values(X: Any, place: int) -> Any:
+    """One column of X, as X keeps it."""
+    return take_columns(X, place, axis=1)
+
+
+def without_columns(X: Any, places: Sequence[int]) -> Any:
+    """X without some of its columns."""
+    kept = [place for place in range(np.shape(X)[1]) if place not in set(places)]
+    return take_columns(X, kept, axis=1)
+
+
+def holds_categories(values: Any, name: str) -> bool:
+    """Whether a column's type says that it holds categories: strings, booleans, "category".
+
+    A column of Python objects holds categories unless every one of them is a number.
+    """
+    if getattr(getattr(values, "dtype", None), "name", "") == "category":
+        return True
+    array = np.asarray(values)
+    if array.dtype.kind == "O":
+        return not all(_is_number(value) or is_missing(value) for value in array.tolist())
+    if array.dtype.kind not in "biufUS":
+        raise TypeError(
+            f"column {name!r} of X must hold numbers or categories, got dtype {array.dtype}. "
+            "Convert it to numbers, or to strings."
+        )
+    return array.dtype.kind in "bUS"
+
+
+def check_categories(values: Any) -> NDArray:
+    """A column of categories as Python objects, None where a value is missing, (n,)."""
+    plain = np.asarray(values, dtype=object).ravel().tolist()
+    categories = np.empty(len(plain), dtype=object)
+    categories[:] = [None if is_missing(value) else plain_value(value) for value in plain]
+    return categories
+
+
+def check_numbers(values: Any, name: str) -> NDArray:
+    """A column of numbers as float64, NaN where a value is missing, (n,)."""
+    try:
+        return np.asarray(values, dtype=np.float64).ravel()
+    except (TypeError, ValueError):
+        plain = np.asarray(values, dtype=object).ravel().tolist()
+    try:
+        return np.array([np.nan if is_missing(value) else float(value) for value in plain])
+    except (TypeError, ValueError):
+        wrong = next(v for v in plain if not (_is_number(v) or is_missing(v)))
+        raise ValueError(
+            f"column {name!r} of X must hold numbers, as it did in fit, got {wrong!r}."
+        ) from None
+
+
+def is_missing(value: Any) -> bool:
+    """None, NaN, NaT and pandas' NA."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):
+        return True
+
+
+def plain_value(value: Any) -> Any:
+    """A numpy scalar as the Python object that JSON and dictionaries know."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
