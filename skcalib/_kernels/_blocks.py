@@ -187,7 +187,7 @@ def row_dot(a: NDArray, b: NDArray) -> NDArray:
 def row_sum(a: NDArray) -> NDArray:
     """Sum within each row of an (n, K) array, as float64 (n,)."""
     if a.shape[1] > FEW_CLASSES:
-        return _sum_of_dots(a, np.ones((1, a.shape[1]), dtype=a.dtype))
+        return _sum_of_pieces(a)
     # In pairs: added one after the other, equal terms would round the same way each time.
     while (n_columns := a.shape[1]) > 1:
         half = n_columns // 2
@@ -196,6 +196,17 @@ def row_sum(a: NDArray) -> NDArray:
             pairs[:, 0] += a[:, -1]
         a = pairs
     return a[:, 0].astype(np.float64)
+
+
+def _sum_of_pieces(a: NDArray) -> NDArray:
+    """Sums by dot products with ones: no more of them than a piece is long are made."""
+    whole = a.shape[1] // DOT_COLUMNS * DOT_COLUMNS
+    ones = np.ones(min(DOT_COLUMNS, a.shape[1]), dtype=a.dtype)
+    total = np.vecdot(a[:, whole:], ones[: a.shape[1] - whole]).astype(np.float64)
+    if whole:
+        pieces = a[:, :whole].reshape(len(a), -1, DOT_COLUMNS)
+        total += np.vecdot(pieces, ones).sum(axis=1, dtype=np.float64)
+    return total
 
 
 def _sum_of_dots(a: NDArray, b: NDArray) -> NDArray:

@@ -17,7 +17,7 @@ from skcalib.calibrators._encoder import CategoryColumn
 _TOLERANCE = 1e-9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TemperatureSummary(Table):
     """Temperatures by context, one row for each level of each column.
 
