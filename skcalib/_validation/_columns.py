@@ -59,8 +59,11 @@ def column_values(X: Any, place: int) -> Any:
 
 
 def without_columns(X: Any, places: Sequence[int]) -> Any:
-    """X without some of its columns."""
-    kept = [place for place in range(np.shape(X)[1]) if place not in set(places)]
+    """X without some of its columns; a view of an array where the others stand together."""
+    gone = set(places)
+    kept = [place for place in range(np.shape(X)[1]) if place not in gone]
+    if kept and kept[-1] - kept[0] == len(kept) - 1:
+        return take_columns(X, slice(kept[0], kept[-1] + 1), axis=1)
     return take_columns(X, kept, axis=1)
 
 

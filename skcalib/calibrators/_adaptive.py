@@ -14,6 +14,7 @@ from skcalib._validation import HasMethods, Interval, StrOptions, check_columns
 from skcalib.calibrators._adaptive_fit import Settings, fit_map, update_map
 from skcalib.calibrators._adaptive_map import AdaptiveMap, rules_table
 from skcalib.calibrators._adaptive_summary import TemperatureSummary, summary_of
+from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._context import NO_CONTEXT, ContextReader, fit_reader
 from skcalib.calibrators._online import OnlineCalibrator, require_one_map
 from skcalib.calibrators._rows import CalibrationRows
@@ -66,9 +67,9 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
     bounds : pair of floats, default=None
         The least and the largest temperature to serve.
     max_change : float, default=None
-        How far, in log T, a refit may move any context from what was served: `partial_fit`, and
-        `fit` of an object that is fitted. 0.1 is about 10 %. `summary` shows what is held back.
-        With several columns in the context each gets an equal share of it.
+        How far, in log T, `fit` and `partial_fit` may move any context from what was served
+        before: by the last fit, or by rules without one. 0.1 is about 10 %. `summary` shows what
+        is held back. With several columns in the context each gets an equal share of it.
     forget : float, default=1.0
         For `partial_fit`: how much a row counts beside the next one, above 0 and at most 1.
     response_method : {"auto", "decision_function", "predict_proba", "predict_log_proba"}, \
@@ -267,7 +268,7 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
                 )
             return table.of_row(X)
         if not hasattr(self, "calibrator_"):
-            return self._table().of_rows(self._reader(X, None).context(X), None)
+            return self._table().of_rows(self._reader(X, None, self).context(X), None)
         if self.calibrator_.table.needs_scores:
             return self.calibrator_.temperatures(self._scores(X))
         return self.calibrator_.table.of_rows(self._context_reader.context(X), None)
@@ -363,13 +364,13 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
                 "function does not tell. Pass rules as a dict, or max_change=None."
             )
 
-    def _reader(self, X: Any, labels: NDArray | None) -> ContextReader:
+    def _reader(self, X: Any, labels: NDArray | None, wrapper: BaseCalibrator) -> ContextReader:
         reader = fit_reader(
             self.context,
             self.categorical_features,
             X,
             labels,
-            on_scores=self.estimator is None,
+            on_scores=wrapper.estimator is None,
             in_estimator=self.pass_context,
         )
         kinds = reader.is_category or {}
@@ -377,8 +378,16 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
         return reader
 
     def _fit_map(self, rows: CalibrationRows) -> AdaptiveMap:
-        served = getattr(self, "calibrator_", None)
-        return fit_map(rows, self._settings(), None if served is None else served.table)
+        return fit_map(rows, self._settings(), self._served_before(rows))
+
+    def _served_before(self, rows: CalibrationRows) -> TemperatureTable | None:
+        """What `max_change` counts from: the last fit, or rules that served without one."""
+        if self.max_change is None:
+            return None
+        if hasattr(self, "calibrator_"):
+            return self.calibrator_.table
+        rules = check_rules(self.prior, list(rows.context.categories))
+        return rules_table(rules, self._bounds()) if rules else None
 
     def _update_map(self, served: AdaptiveMap, rows: CalibrationRows, keep: float) -> AdaptiveMap:
         return update_map(rows, self._settings(), served, keep)

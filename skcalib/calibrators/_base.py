@@ -246,8 +246,8 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
     def _check_classes(self, classes: NDArray) -> None:
         """Refuse classes (K,), sorted, that no map can be fitted for, before anything is."""
 
-    def _reader(self, X: Any, labels: NDArray) -> ContextReader:
-        """What to take from X besides scores."""
+    def _reader(self, X: Any, labels: NDArray | None, wrapper: BaseCalibrator) -> ContextReader:
+        """What `wrapper`, whose map this makes, is to take from X besides scores."""
         return NO_CONTEXT
 
     def _needs_no_folds(self) -> bool:
@@ -290,7 +290,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         self, X: Any, labels: NDArray, given_classes: ArrayLike | None
     ) -> tuple[Scores, dict[str, Any]]:
         """Scores that X holds itself."""
-        reader = self._reader(X, labels)
+        reader = self._reader(X, labels, self)
         given = reader.scores_of(X)
         method = RESPONSE_METHODS[0] if self.response_method == "auto" else self.response_method
         values = score_columns(given, method, "X")
@@ -319,7 +319,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         method = choose_method(self.estimator, self.response_method)
         classes = np.unique(classes_of(self.estimator))
         self._check_classes(classes)
-        reader = self._reader(X, labels)
+        reader = self._reader(X, labels, self)
         seen = reader.for_estimator(X)
         scores = read_scores(self.estimator, seen, method, classes)
         fitted = {
@@ -364,7 +364,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         classes = np.unique(labels)
         self._check_classes(classes)
         y_index = encode(labels, classes)
-        reader = self._reader(X, labels)
+        reader = self._reader(X, labels, self)
         seen, context = reader.for_estimator(X), reader.context_or_none(X)
         folds = cross_fit(
             self.estimator,

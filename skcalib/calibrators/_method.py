@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from skcalib._validation import StrOptions
 from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._classical import IsotonicCalibration, SigmoidCalibration
+from skcalib.calibrators._context import ContextReader
 from skcalib.calibrators._ensemble_temperature import EnsembleTemperatureScaling
 from skcalib.calibrators._linear import MatrixScaling, VectorScaling
 from skcalib.calibrators._map import CalibrationMap
@@ -143,6 +144,9 @@ class CalibratedClassifier(BaseCalibrator):
 
     def _check_classes(self, classes: NDArray) -> None:
         self._chosen()._check_classes(classes)
+
+    def _reader(self, X: Any, labels: NDArray | None, wrapper: BaseCalibrator) -> ContextReader:
+        return self._chosen()._reader(X, labels, wrapper)
 
     def _fit_map(self, rows: CalibrationRows) -> CalibrationMap:
         return self._chosen()._fit_map(rows)

@@ -99,6 +99,11 @@ class TemperatureTable:
 
     def of_row(self, row: Mapping[ColumnName, Any]) -> float:
         """T of one row, from a mapping of column to value."""
+        low, high = self.bounds
+        return float(min(max(math.exp(min(self.log_target(row), _LARGEST)), low), high))
+
+    def log_target(self, row: Mapping[ColumnName, Any]) -> float:
+        """Log T of one row before bounds, without what its scores add."""
         log_temperature = self.base
         try:
             for name, effects in self.effects.items():
@@ -113,14 +118,13 @@ class TemperatureTable:
             ) from error
         except (TypeError, ValueError) as error:
             if is_missing(value):  # pandas' NA is no float
-                return self.of_row({**row, name: None})
+                return self.log_target({**row, name: None})
             raise ValueError(
                 f"column {name!r} of the context must hold a number, got {value!r}."
             ) from error
         if self.function is not None:
             log_temperature += self.trust * self.function(row)
-        low, high = self.bounds
-        return min(max(math.exp(min(log_temperature, _LARGEST)), low), high)
+        return log_temperature
 
     def of_rows(self, context: Context, score_features: NDArray | None) -> NDArray:
         """T of n rows, (n,)."""
@@ -144,7 +148,7 @@ class TemperatureTable:
         return total
 
     def with_scores(self, log_temperature: NDArray, score_features: NDArray) -> NDArray:
-        """T of n rows, (n,), from what their contexts say without bounds and their scores."""
+        """T of n rows, (n,), from what their contexts say of log T and from their scores."""
         total = log_temperature + self._of_scores(score_features)
         with np.errstate(over="ignore", under="ignore"):
             return np.clip(np.exp(total), *self.bounds)
@@ -177,11 +181,11 @@ class TemperatureTable:
                 "{column: {category: temperature}}."
             )
         for name, effects in self.effects.items():
-            odd = [level for level in effects.of_level if not isinstance(level, _WRITABLE)]
+            odd = [level for level in effects.of_level if not _is_writable(level)]
             if odd:
                 raise ValueError(
-                    f"categories must be strings, numbers or booleans to be written to a table, "
-                    f"got {odd[0]!r} in column {name!r}."
+                    "categories must be strings, finite numbers or booleans to be written to a "
+                    f"table, got {odd[0]!r} in column {name!r}."
                 )
         low, high = self.bounds
         return {
@@ -199,7 +203,7 @@ class TemperatureTable:
             "numbers": [_curve_to_dict(*item) for item in self.curves.items()],
             "score_features": [_curve_to_dict(*item) for item in self.score_curves.items()],
             "score_temperature": self.score_temperature,
-            "bounds": [low, None if math.isinf(high) else high],
+            "bounds": [float(low), None if math.isinf(high) else float(high)],
         }
 
     @classmethod
@@ -219,24 +223,23 @@ class TemperatureTable:
 
     @classmethod
     def _of_parts(cls, table: Mapping[str, Any]) -> TemperatureTable:
-        low, high = table["bounds"]
         return cls(
-            base=float(table["log_temperature"]),
+            base=_finite(table["log_temperature"]),
             effects={
                 part["column"]: Effects(
-                    {level: float(effect) for level, effect in part["levels"]},
-                    float(part["others"]),
+                    {level: _finite(effect) for level, effect in part["levels"]},
+                    _finite(part["others"]),
                 )
                 for part in table["categories"]
             },
             curves={part["column"]: _curve_of(part) for part in table["numbers"]},
-            score_curves={part["column"]: _curve_of(part) for part in table["score_features"]},
-            score_temperature=float(table["score_temperature"]),
-            bounds=(float(low), math.inf if high is None else float(high)),
+            score_curves={
+                _score_feature(part["column"]): _curve_of(part) for part in table["score_features"]
+            },
+            score_temperature=_finite(table["score_temperature"]),
+            bounds=_bounds_of(table),
         )
 
-
-_WRITABLE = (str, int, float, bool)
 
 # exp of more is no number.
 _LARGEST = 700.0
@@ -247,4 +250,33 @@ def _curve_to_dict(name: ColumnName, curve: Curve) -> dict[str, Any]:
 
 
 def _curve_of(part: Mapping[str, Any]) -> Curve:
-    return Curve(tuple(map(float, part["knots"])), tuple(map(float, part["values"])))
+    knots, values = (tuple(map(_finite, part[key])) for key in ("knots", "values"))
+    if not knots or len(knots) != len(values) or list(knots) != sorted(knots):
+        raise ValueError("knots must ascend, with a value each")
+    return Curve(knots, values)
+
+
+def _bounds_of(table: Mapping[str, Any]) -> tuple[float, float]:
+    low, high = table["bounds"]
+    bounds = _finite(low), math.inf if high is None else _finite(high)
+    if not 0 <= bounds[0] < bounds[1]:
+        raise ValueError("bounds must be 0 <= low < high")
+    return bounds
+
+
+def _score_feature(name: Any) -> str:
+    if name not in SCORE_FEATURES:
+        raise ValueError(f"{name!r} is none of the score features {SCORE_FEATURES}")
+    return str(name)
+
+
+def _finite(number: Any) -> float:
+    """A number as it stands in a table, where words and NaN do not."""
+    if not isinstance(number, int | float) or not math.isfinite(number):
+        raise ValueError(f"{number!r} is no finite number")
+    return float(number)
+
+
+def _is_writable(level: Any) -> bool:
+    """Whether JSON has this category."""
+    return isinstance(level, str | int) or (isinstance(level, float) and math.isfinite(level))

@@ -49,7 +49,7 @@ class ContextPolicy(Policy):
     NotFittedError
         If the calibrator is not fitted and has no rules.
     ValueError
-        If a table is none; when called, for a context without one of the columns.
+        If a table is none or damaged; when called, for a context without one of the columns.
 
     See Also
     --------
@@ -109,12 +109,17 @@ class ContextPolicy(Policy):
         -------
         temperature : float
         """
-        if self._table.needs_scores:
+        table = self._table  # once: another one may stand there a moment later
+        if table.needs_scores:
             raise ValueError(
                 "with score_features the temperature depends on the scores: call the policy with "
                 "logits."
             )
-        return self._table.of_row(self._unknown() if context is None else context)
+        if not (context is None or isinstance(context, Mapping)):
+            raise TypeError(
+                f"context must be a mapping of {table.columns} to values, got {context!r}."
+            )
+        return table.of_row(_unknown(table) if context is None else context)
 
     def fit(self, X: Any, y: ArrayLike, **params: Any) -> Self:
         """Refine the table by fitting the calibrator.
@@ -179,8 +184,19 @@ class ContextPolicy(Policy):
         Returns
         -------
         policy : ContextPolicy
+
+        Raises
+        ------
+        ValueError
+            If the text is no JSON, or the table in it is none or damaged.
         """
-        return cls(json.loads(text))
+        try:
+            table = json.loads(text)
+        except ValueError as error:
+            raise ValueError(
+                f"text must be what to_json wrote, got {text!r:.80}: {error}."
+            ) from error
+        return cls(table)
 
     def _learner(self) -> AdaptiveTemperatureScaling:
         if self.model is None:
@@ -192,36 +208,32 @@ class ContextPolicy(Policy):
 
     def _temperatures(self, logits: NDArray, step: NDArray, context: Any) -> ArrayLike:
         table, n_rows = self._table, len(logits)
-        rows = self._rows_of(context, n_rows)
+        rows = _rows_of(context, n_rows, table)
         if not table.needs_scores:
-            return (
-                np.array([table.of_row(row) for row in rows])
-                if len(rows) > 1
-                else (table.of_row(rows[0]))
-            )
+            return [table.of_row(row) for row in rows] if len(rows) > 1 else table.of_row(rows[0])
         features = score_features(Logits(logits), table.score_temperature)
         refuse_bad_rows(logits, features[:, 0])
-        of_context = np.log([table.unbounded().of_row(row) for row in rows])
+        of_context = np.array([table.log_target(row) for row in rows])
         return table.with_scores(of_context, features)
 
-    def _rows_of(self, context: Any, n_rows: int) -> list[Mapping[Any, Any]]:
-        """One mapping for all rows, or one for each."""
-        if context is None:
-            return [self._unknown()]
-        if isinstance(context, Mapping):
-            return [context]
-        if isinstance(context, str) or not isinstance(context, Sequence | np.ndarray):
-            raise TypeError(
-                f"context must be a mapping of {self._table.columns} to values, or a sequence of "
-                f"{n_rows} of them, got {context!r}."
-            )
-        rows = [self._unknown() if row is None else row for row in context]
-        if len(rows) != n_rows or not all(isinstance(row, Mapping) for row in rows):
-            raise ValueError(
-                f"context must be one mapping for all rows or a sequence of {n_rows}, got "
-                f"{len(rows)}: {context!r}."
-            )
-        return rows
 
-    def _unknown(self) -> dict[Any, None]:
-        return dict.fromkeys(self._table.columns)
+def _rows_of(context: Any, n_rows: int, table: TemperatureTable) -> list[Mapping[Any, Any]]:
+    """One mapping for all rows, or one for each."""
+    if context is None:
+        return [_unknown(table)]
+    if isinstance(context, Mapping):
+        return [context]
+    expected = f"context must be a mapping of {table.columns} to values, or a sequence of {n_rows}"
+    if isinstance(context, str) or not isinstance(context, Sequence | np.ndarray):
+        raise TypeError(f"{expected}, got {context!r}.")
+    if len(context) != n_rows:
+        raise ValueError(f"{expected}, one for each row of logits, got {len(context)}.")
+    rows = [_unknown(table) if row is None else row for row in context]
+    odd = [row for row in rows if not isinstance(row, Mapping)]
+    if odd:
+        raise TypeError(f"{expected} of them, got {odd[0]!r} among them.")
+    return rows
+
+
+def _unknown(table: TemperatureTable) -> dict[Any, None]:
+    return dict.fromkeys(table.columns)

@@ -339,8 +339,12 @@ def test_it_is_an_estimator_in_searches_and_scores():
         cv=3,
     ).fit(X, y)
     assert search.best_score_ > -1.0
-    method = CalibratedClassifier(classifier(), method=AdaptiveTemperatureScaling(), cv=3)
-    assert np.isfinite(cross_val_score(method, X, y, scoring="neg_log_loss", cv=3)).all()
+    method = CalibratedClassifier(
+        classifier(), method=AdaptiveTemperatureScaling(context="kind"), cv=3
+    )
+    same = AdaptiveTemperatureScaling(classifier(), context="kind", cv=3)
+    scores = [cross_val_score(m, X, y, scoring="neg_log_loss", cv=3) for m in (method, same)]
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-12)
 
 
 def test_encoders_of_the_context_may_stand_in_a_column_transformer():
@@ -500,6 +504,16 @@ def test_a_refit_moves_each_context_by_no_more_than_max_change():
     assert "held back by max_change, target 7.9" in notes["kind = hot"]
 
 
+def test_a_first_fit_moves_no_farther_from_the_rules_than_max_change():
+    logits, y, kind = draw(2000, 32)
+    rules = {"cool": 1.0, "plain": 1.5, "hot": 1.0}
+    model = AdaptiveTemperatureScaling(context="kind", prior=rules, max_change=0.1)
+    before = model.predict_temperature(kinds(*rules, "new"))
+    after = model.fit(frame(logits, kind=kind), y).predict_temperature(kinds(*rules, "new"))
+    assert np.abs(np.log(after / before)).max() <= 0.1 + 1e-12
+    assert after[2] == pytest.approx(np.exp(0.1))
+
+
 def test_several_columns_move_by_no_more_than_max_change_together():
     rng = np.random.default_rng(25)
     logits, y, kind = draw(2000, 25)
@@ -562,7 +576,7 @@ def test_categories_that_json_does_not_know_are_refused():
     pairs = np.empty(50, dtype=object)
     pairs[:] = when.tolist() if when.ndim == 1 else [tuple(pair) for pair in when]
     model = AdaptiveTemperatureScaling(context="c").fit(frame(logits, c=pairs), y)
-    with pytest.raises(ValueError, match="categories must be strings, numbers or booleans"):
+    with pytest.raises(ValueError, match="categories must be strings, finite numbers or booleans"):
         model.to_table()
 
 
