@@ -22,6 +22,8 @@ bench:
 	python -m benchmarks.quality
 	python -m benchmarks.metrics
 	python -m benchmarks.coverage
+	python -m benchmarks.adaptive
+	python -m benchmarks.decoding
 
 # The tests in a fresh environment without matplotlib: the newest of everything else, or the oldest.
 oldest: PINS = "numpy==2.0.*" "scipy==1.13.*" "scikit-learn==1.6.*" "joblib==1.2.*"

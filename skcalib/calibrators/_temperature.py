@@ -195,6 +195,7 @@ class TemperatureScaling(OnlineCalibrator):
 
     See Also
     --------
+    AdaptiveTemperatureScaling : A temperature for each context.
     CalibratedClassifier : Any of the calibrators, chosen by a parameter.
     SigmoidCalibration : One sigmoid per class; may change the predicted class.
     IsotonicCalibration : One monotone step function per class, for many rows.
