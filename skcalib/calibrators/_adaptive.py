@@ -14,9 +14,9 @@ from skcalib._validation import HasMethods, Interval, StrOptions, check_columns
 from skcalib.calibrators._adaptive_fit import Settings, fit_map, update_map
 from skcalib.calibrators._adaptive_map import AdaptiveMap, rules_table
 from skcalib.calibrators._adaptive_summary import TemperatureSummary, summary_of
-from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._context import NO_CONTEXT, ContextReader, fit_reader
 from skcalib.calibrators._online import OnlineCalibrator, require_one_map
+from skcalib.calibrators._reading import ScoreReader
 from skcalib.calibrators._rows import CalibrationRows
 from skcalib.calibrators._rules import Rules, check_rules
 from skcalib.calibrators._temperature_table import TemperatureTable
@@ -364,7 +364,7 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
                 "function does not tell. Pass rules as a dict, or max_change=None."
             )
 
-    def _reader(self, X: Any, labels: NDArray | None, wrapper: BaseCalibrator) -> ContextReader:
+    def _reader(self, X: Any, labels: NDArray | None, wrapper: ScoreReader) -> ContextReader:
         reader = fit_reader(
             self.context,
             self.categorical_features,

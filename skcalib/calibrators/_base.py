@@ -1,8 +1,9 @@
-"""The wrapper around every calibrator: where scores come from and how they are served.
+"""The wrapper around every calibrator: how it is fitted and how it serves.
 
 A family of calibrators gives the wrapper one method, `_fit_map`, which fits a `CalibrationMap`
-on scores. Everything else that makes a scikit-learn classifier stands here: an estimator to wrap
-or none, frozen estimators, cross-fitting, ensembles, classes, metadata routing and tags.
+on scores. Everything else that makes a scikit-learn classifier stands here and in `_reading`: an
+estimator to wrap or none, frozen estimators, cross-fitting, ensembles, classes, metadata routing
+and tags.
 """
 
 from __future__ import annotations
@@ -18,42 +19,34 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skcalib._response import (
     RESPONSE_METHODS,
-    Scores,
     choose_method,
-    classes_of,
-    read_scores,
-    score_columns,
 )
 from skcalib._validation import (
     HasMethods,
     StrOptions,
-    check_column_classes,
-    check_feature_names,
     check_groups,
     check_labels,
-    check_numeric,
     check_parameters,
     check_same_length,
     check_weights,
     count_rows,
     encode,
-    feature_names_of,
-    look_like_probabilities,
 )
-from skcalib.calibrators._context import NO_CONTEXT, ContextReader
 from skcalib.calibrators._folds import HeldOut, cross_fit, pool
 from skcalib.calibrators._map import CalibratedPair, CalibrationMap, log, refuse_nan_rows
+from skcalib.calibrators._reading import ScoreReader, classes_beside_estimator, features_of
 from skcalib.calibrators._rows import CalibrationRows
 
 
-class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseCalibrator(
+    ScoreReader, ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metaclass=ABCMeta
+):
     """A classifier that serves calibrated probabilities of another one, or of given scores."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -70,9 +63,6 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True}
 
     # Set by each subclass's __init__.
-    estimator: Any
-    response_method: str
-    classes: ArrayLike | None
     cv: Any
     ensemble: bool | str
     n_jobs: int | None
@@ -122,7 +112,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
             fitted |= _what_is_seen_of(self._fit_map(rows))
             self._warn_of_probabilities(X, fitted)
         elif self.classes is not None:
-            raise _classes_beside_estimator(self.classes)
+            raise classes_beside_estimator(self.classes)
         else:
             fitted = self._fit_around_estimator(X, y, sample_weight, groups, params)
         _warn_of_convergence(fitted)
@@ -243,108 +233,6 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
     def _check_groups(self, groups: ArrayLike | None, wrapper: BaseCalibrator) -> None:
         """Refuse groups, or their absence, if what `wrapper` does with them cannot be right."""
 
-    def _check_classes(self, classes: NDArray) -> None:
-        """Refuse classes (K,), sorted, that no map can be fitted for, before anything is."""
-
-    def _reader(self, X: Any, labels: NDArray | None, wrapper: BaseCalibrator) -> ContextReader:
-        """What `wrapper`, whose map this makes, is to take from X besides scores."""
-        return NO_CONTEXT
-
-    def _needs_no_folds(self) -> bool:
-        """Whether every row passed to `fit` is calibration data."""
-        return self.estimator is None or isinstance(self.estimator, FrozenEstimator)
-
-    def _read_rows(
-        self,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None,
-        groups: ArrayLike | None,
-        params: dict[str, Any],
-        columns: ArrayLike | None,
-    ) -> tuple[CalibrationRows, dict[str, Any]]:
-        """Rows to calibrate on where there are no folds, and what `fit` learns in reading them."""
-        if params:
-            why = (
-                "there is no estimator to pass them to (estimator=None)"
-                if self.estimator is None
-                else "a frozen estimator is not fitted: there is nobody to pass them to"
-            )
-            raise TypeError(f"fit got {sorted(params)}, but {why}.")
-        labels = check_labels(y, estimator=type(self).__name__)
-        if self.estimator is None:
-            scores, fitted = self._read_columns(X, labels, columns)
-            y_index = encode(labels, fitted["classes_"])
-        elif self.classes is not None:
-            raise _classes_beside_estimator(self.classes)
-        else:
-            check_same_length(count_rows(X), labels)
-            scores, fitted = self._read_frozen(X, labels)
-            of = "the classes the estimator was trained on,"
-            y_index = encode(labels, fitted["classes_"], of=of)
-        weight = check_weights(sample_weight, len(labels))
-        clusters = check_groups(groups, len(labels))
-        return CalibrationRows(scores, y_index, fitted["classes_"], weight, clusters), fitted
-
-    def _read_columns(
-        self, X: Any, labels: NDArray, given_classes: ArrayLike | None
-    ) -> tuple[Scores, dict[str, Any]]:
-        """Scores that X holds itself."""
-        reader = self._reader(X, labels, self)
-        given = reader.scores_of(X)
-        method = RESPONSE_METHODS[0] if self.response_method == "auto" else self.response_method
-        values = score_columns(given, method, "X")
-        check_same_length(len(values), labels)
-        columns = check_column_classes(given_classes, values.shape[1], labels)
-        names = feature_names_of(given)
-        if given_classes is None and names is not None:
-            _refuse_reordered_names(names, columns)
-        classes, order = np.unique(columns, return_index=True)
-        self._check_classes(classes)
-        scores = Scores(_reordered(values, order), method, "X")
-        fitted = {
-            "classes_": classes,
-            "response_method_": method,
-            "n_features_in_": np.shape(X)[1] if np.ndim(X) == 2 else 1,
-            "column_order_": order,
-            **reader.fitted_attributes(),
-        }
-        names = feature_names_of(X)
-        if names is not None:
-            fitted["feature_names_in_"] = names
-        return reader.with_context(scores, X), fitted
-
-    def _read_frozen(self, X: Any, labels: NDArray) -> tuple[Scores, dict[str, Any]]:
-        """Scores by a fitted estimator, whose classes are taken."""
-        method = choose_method(self.estimator, self.response_method)
-        classes = np.unique(classes_of(self.estimator))
-        self._check_classes(classes)
-        reader = self._reader(X, labels, self)
-        seen = reader.for_estimator(X)
-        scores = read_scores(self.estimator, seen, method, classes)
-        fitted = {
-            "classes_": classes,
-            "estimator_": self.estimator,
-            "response_method_": method,
-            **_features_of(self.estimator, reader, X),
-            **reader.fitted_attributes(),
-        }
-        return reader.with_context(scores, X), fitted
-
-    def _warn_of_probabilities(self, X: Any, fitted: dict[str, Any]) -> None:
-        """Scores of no estimator that nobody said to be logits, but may be probabilities."""
-        if self.estimator is not None or self.response_method != "auto":
-            return
-        given = fitted.get("context_reader_", NO_CONTEXT).scores_of(X)
-        if look_like_probabilities(check_numeric(given, "X")):
-            warnings.warn(
-                "every row of X looks like probabilities, but X is read as logits. If it holds "
-                "probabilities, pass response_method='predict_proba'; if it does hold logits, "
-                "response_method='decision_function' says so.",
-                UserWarning,
-                stacklevel=3,
-            )
-
     def _fit_around_estimator(
         self,
         X: Any,
@@ -397,7 +285,7 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
         return fitted | {
             "classes_": classes,
             "response_method_": method,
-            **_features_of(estimator, reader, X),
+            **features_of(estimator, reader, X),
             **reader.fitted_attributes(),
         }
 
@@ -425,65 +313,14 @@ class BaseCalibrator(ClassifierMixin, MetaEstimatorMixin, BaseEstimator, metacla
                 )
         return fit_params, split_params
 
-    def _scores(self, X: Any) -> Scores:
-        """Scores of X for the one map of a calibrator that is no ensemble."""
-        reader: ContextReader = getattr(self, "context_reader_", NO_CONTEXT)
-        if hasattr(self, "estimator_"):
-            seen = reader.for_estimator(X)
-            scores = read_scores(self.estimator_, seen, self.response_method_, self.classes_)
-            return reader.with_context(scores, X)
-        check_feature_names(self, X, reset=False)
-        n_columns = np.shape(X)[1] if np.ndim(X) == 2 else 1
-        if n_columns != self.n_features_in_:
-            raise ValueError(
-                f"X has {n_columns} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input."
-                + (" For one row pass X.reshape(1, -1)." if np.ndim(X) == 1 else "")
-            )
-        values = score_columns(reader.scores_of(X), self.response_method_, "X")
-        scores = Scores(_reordered(values, self.column_order_), self.response_method_, "X")
-        return reader.with_context(scores, X)
-
     def _replace_fitted(self, fitted: dict[str, Any]) -> None:
         """Take what one fit learned for what an earlier one did, all at once."""
         unfitted = {name: value for name, value in vars(self).items() if name[-1] != "_"}
         self.__dict__ = unfitted | fitted
 
 
-def _reordered(values: NDArray, order: NDArray) -> NDArray:
-    """Columns in another order; the array itself, uncopied, where that is the same."""
-    return values if np.array_equal(order, np.arange(len(order))) else values[:, order]
-
-
-def _refuse_reordered_names(names: NDArray, columns: NDArray) -> None:
-    """A data frame whose columns carry the class names in another order is not read by place."""
-    classes = [str(label) for label in columns]
-    if sorted(classes) == sorted(names) and classes != list(names):
-        raise ValueError(
-            f"X's columns are named after the classes but in the order {list(names)}, not "
-            f"{classes}. Pass classes=list(X.columns), or reorder the columns."
-        )
-
-
-def _features_of(estimator: Any, reader: ContextReader, X: Any) -> dict[str, Any]:
-    """What the estimator says of X's columns, or X itself where it sees only some of them."""
-    if not reader.in_estimator:
-        names = feature_names_of(X)
-        count = {"n_features_in_": np.shape(X)[1]}
-        return count if names is None else count | {"feature_names_in_": names}
-    names = ("n_features_in_", "feature_names_in_")
-    return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
-
-
 def _what_is_seen_of(calibrator: CalibrationMap) -> dict[str, Any]:
     return {"calibrator_": calibrator, **calibrator.fitted_attributes()}
-
-
-def _classes_beside_estimator(classes: ArrayLike) -> ValueError:
-    return ValueError(
-        "classes names the columns of X when X holds scores (estimator=None); with an "
-        f"estimator it must be None, got {classes!r}."
-    )
 
 
 def _warn_of_convergence(fitted: dict[str, Any]) -> None:

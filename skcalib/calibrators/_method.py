@@ -13,6 +13,7 @@ from skcalib.calibrators._context import ContextReader
 from skcalib.calibrators._ensemble_temperature import EnsembleTemperatureScaling
 from skcalib.calibrators._linear import MatrixScaling, VectorScaling
 from skcalib.calibrators._map import CalibrationMap
+from skcalib.calibrators._reading import ScoreReader
 from skcalib.calibrators._rows import CalibrationRows
 from skcalib.calibrators._structured import StructuredScaling
 from skcalib.calibrators._temperature import TemperatureScaling
@@ -145,7 +146,7 @@ class CalibratedClassifier(BaseCalibrator):
     def _check_classes(self, classes: NDArray) -> None:
         self._chosen()._check_classes(classes)
 
-    def _reader(self, X: Any, labels: NDArray | None, wrapper: BaseCalibrator) -> ContextReader:
+    def _reader(self, X: Any, labels: NDArray | None, wrapper: ScoreReader) -> ContextReader:
         return self._chosen()._reader(X, labels, wrapper)
 
     def _fit_map(self, rows: CalibrationRows) -> CalibrationMap:
