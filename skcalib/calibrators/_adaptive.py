@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skcalib._validation import HasMethods, Interval, StrOptions, check_columns
+from skcalib._validation import ColumnName, HasMethods, Interval, StrOptions, check_columns
 from skcalib.calibrators._adaptive_fit import Settings, fit_map, update_map
 from skcalib.calibrators._adaptive_map import AdaptiveMap, rules_table
 from skcalib.calibrators._adaptive_summary import TemperatureSummary, summary_of
@@ -18,7 +18,7 @@ from skcalib.calibrators._context import NO_CONTEXT, ContextReader, fit_reader
 from skcalib.calibrators._online import OnlineCalibrator, require_one_map
 from skcalib.calibrators._reading import ScoreReader
 from skcalib.calibrators._rows import CalibrationRows
-from skcalib.calibrators._rules import Rules, check_rules
+from skcalib.calibrators._rules import check_rules
 from skcalib.calibrators._temperature_table import TemperatureTable
 
 
@@ -337,16 +337,17 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
         """What is served: fitted, or before any data by rules alone."""
         if hasattr(self, "calibrator_"):
             return self.calibrator_.table
-        self._check_parameters()
-        if not self._rules_alone():
+        if hasattr(self, "calibrated_classifiers_"):
             require_one_map(self)
-        return rules_table(self._rules_alone(), self._bounds())
+        self._check_parameters()
+        columns = None if hasattr(self.context, "transform") else self._named_columns()
+        rules = check_rules(self.prior, columns)
+        if not rules:
+            require_one_map(self)
+        return rules_table(rules, self._bounds(), columns or ())
 
-    def _rules_alone(self) -> Rules:
-        """The prior, where no rows have said which columns hold categories."""
-        named = isinstance(self.context, str | int | Sequence | np.ndarray)
-        columns = check_columns(self.context, "context") if named else ()
-        return check_rules(self.prior, columns if len(columns) == 1 else None)
+    def _named_columns(self) -> tuple[ColumnName, ...]:
+        return () if self.context is None else check_columns(self.context, "context")
 
     def _bounds(self) -> tuple[float, float]:
         return (0.0, math.inf) if self.bounds is None else (self.bounds[0], self.bounds[1])
@@ -358,7 +359,7 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         _check_bounds(self.bounds)
-        if self.max_change is not None and check_rules(self.prior, None).function:
+        if self.max_change is not None and callable(self.prior):
             raise ValueError(
                 "max_change needs to know how far every context moves, which a prior that is a "
                 "function does not tell. Pass rules as a dict, or max_change=None."
@@ -387,7 +388,7 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
         if hasattr(self, "calibrator_"):
             return self.calibrator_.table
         rules = check_rules(self.prior, list(rows.context.categories))
-        return rules_table(rules, self._bounds()) if rules else None
+        return rules_table(rules, self._bounds(), ()) if rules else None
 
     def _update_map(self, served: AdaptiveMap, rows: CalibrationRows, keep: float) -> AdaptiveMap:
         return update_map(rows, self._settings(), served, keep)

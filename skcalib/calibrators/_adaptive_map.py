@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -235,13 +236,16 @@ def grown(fit: AdaptiveFit, old: Encoder, new: Encoder) -> AdaptiveFit:
     )
 
 
-def rules_table(rules: Rules, bounds: tuple[float, float]) -> TemperatureTable:
-    """What rules alone serve."""
+def rules_table(
+    rules: Rules, bounds: tuple[float, float], columns: Sequence[ColumnName]
+) -> TemperatureTable:
+    """What rules alone serve. It asks for all of the context's columns, as it will once fitted."""
+    by_column = {name: rules.by_level.get(name, {}) for name in [*columns, *rules.by_level]}
     return TemperatureTable(
         base=rules.log_temperature,
         effects={
             name: Effects(dict(by_level), mean_rule(by_level))
-            for name, by_level in rules.by_level.items()
+            for name, by_level in by_column.items()
         },
         bounds=bounds,
         function=rules.of_row if rules.function else None,

@@ -107,17 +107,17 @@ def _record(
 ) -> tuple[Any, ...]:
     features = np.full((1, 3), np.nan) if a_map.table.needs_scores else None
     served = float(a_map.table.of_rows(context, features)[0])
-    limited = float(a_map.table.unbounded().of_rows(context, features)[0])
-    target = float(a_map.target.unbounded().of_rows(context, features)[0])
+    allowed = float(a_map.target.of_rows(context, features)[0])
+    wanted = float(a_map.target.unbounded().of_rows(context, features)[0])
     lower, upper = a_map.intervals(context, features)[0].tolist()
     rule = None
     if has_rule or (has_rule is None and a_map.rules and not a_map.rules.function):
         rule = float(np.exp(a_map.rules.log_temperatures(context)[0]))
     notes = []
-    if _differ(served, limited):
-        notes.append(f"clipped by bounds from {limited:.4g}")
-    if _differ(limited, target):
-        notes.append(f"held back by max_change, target {target:.4g}")
+    if _differ(allowed, wanted):
+        notes.append(f"clipped by bounds from {wanted:.4g}")
+    if _differ(served, allowed):
+        notes.append(f"held back by max_change, target {allowed:.4g}")
     if n_rows == 0 and has_rule:
         notes.append("no rows: the rule")
     return label, served, lower, upper, n_rows, rule, "; ".join(notes)

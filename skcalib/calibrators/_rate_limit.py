@@ -18,21 +18,16 @@ def held_back(
 ) -> TemperatureTable:
     """The table nearest to `target` whose log T is within `max_change` of what was served.
 
-    With one column of categories every context moves by itself, as far as it may. With several
-    columns a context's move is the sum of its columns': the base goes first, and what is left is
-    shared equally among the columns, so that no combination of them moves farther.
+    With one column of categories every context moves by itself, as far as it may, and from a bound
+    if it was held there. With several columns a context's move is the sum of its columns': the base
+    goes first, and what is left is shared equally among the columns, so that no combination of
+    them moves farther.
     """
+    if len(target.effects) <= 1 and not (target.curves or target.score_curves):
+        return _each_by_itself(target, served, max_change)
     base = _towards(served.base, target.base, max_change)
-    if len(target.effects) == 1 and not (target.curves or target.score_curves):
-        ((name, new),) = target.effects.items()
-        old = served.effects.get(name, _NOTHING)
-        return replace(
-            target,
-            base=base,
-            effects={name: _each_level(new, old, target, served, base, max_change)},
-        )
     n_columns = len(target.effects) + len(target.curves) + len(target.score_curves)
-    room = (max_change - abs(base - served.base)) / max(n_columns, 1)
+    room = (max_change - abs(base - served.base)) / n_columns
     return replace(
         target,
         base=base,
@@ -49,23 +44,28 @@ def _towards(old: float, new: float, room: float) -> float:
     return old + float(np.clip(new - old, -room, room))
 
 
-def _each_level(
-    new: Effects,
-    old: Effects,
-    target: TemperatureTable,
-    served: TemperatureTable,
-    base: float,
-    max_change: float,
-) -> Effects:
-    """Effects on top of a new base under which each level's total moves as far as it may."""
+def _each_by_itself(
+    target: TemperatureTable, served: TemperatureTable, max_change: float
+) -> TemperatureTable:
+    with np.errstate(divide="ignore"):
+        low, high = np.log(target.bounds)
 
-    def moved(of_new: float, of_old: float) -> float:
-        return _towards(served.base + of_old, target.base + of_new, max_change) - base
+    def moved(new: float, old: float) -> float:
+        step = _towards(float(np.clip(old, low, high)), new, max_change)
+        return float(np.clip(step, low, high))
 
-    return Effects(
-        {level: moved(effect, old.of(level)) for level, effect in new.of_level.items()},
-        moved(new.of_others, old.of_others),
-    )
+    base = moved(target.base, served.base)
+
+    def on_top(of_new: float, of_old: float) -> float:
+        """The effect under which a level's total moves as far as it may."""
+        return moved(target.base + of_new, served.base + of_old) - base
+
+    effects = {}
+    for name, new in target.effects.items():
+        old = served.effects.get(name, _NOTHING)
+        levels = {level: on_top(effect, old.of(level)) for level, effect in new.of_level.items()}
+        effects[name] = Effects(levels, on_top(new.of_others, old.of_others))
+    return replace(target, base=base, effects=effects)
 
 
 def _effects_towards(old: Effects, new: Effects, room: float) -> Effects:

@@ -118,13 +118,14 @@ def _by_level(
     if any(nested) and not all(nested):
         raise TypeError(f"{_EXPECTED}, got a dict that mixes temperatures and dicts: {prior!r}.")
     if not any(nested):
-        if categories is not None and len(categories) != 1:
+        if categories is None or len(categories) != 1:
+            found = "a transformer makes it" if categories is None else list(categories)
             raise ValueError(
                 "prior gives temperatures by category, which is clear only for a context of one "
-                f"column of categories; this one has {list(categories)}. Pass "
+                f"column of categories; of this one: {found}. Pass "
                 "{column: {category: temperature}}."
             )
-        prior = {} if not prior else {categories[0] if categories else None: prior}
+        prior = {categories[0]: prior}
     return {
         column: {
             plain_value(level): _checked(value, f"prior for the category {level!r}")

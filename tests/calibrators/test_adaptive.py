@@ -514,6 +514,33 @@ def test_a_first_fit_moves_no_farther_from_the_rules_than_max_change():
     assert after[2] == pytest.approx(np.exp(0.1))
 
 
+def test_what_a_bound_holds_moves_from_the_bound():
+    """A rule far below the bounds is served at the bound, and a refit moves from there."""
+    logits, y, kind = draw(2000, 33)
+    rules = {"cool": 0.01, "plain": 1.5, "hot": 100.0}
+    model = AdaptiveTemperatureScaling(
+        context="kind", prior=rules, bounds=(0.5, 8.0), max_change=0.1
+    )
+    np.testing.assert_allclose(model.predict_temperature(kinds(*rules)), [0.5, 1.5, 8.0])
+    X, served = frame(logits, kind=kind), []
+    for _ in range(12):
+        served.append(model.fit(X, y).predict_temperature(kinds(*rules)))
+    moves = np.abs(np.diff(np.log(np.array([[0.5, 1.5, 8.0], *served])), axis=0))
+    assert moves.max() <= 0.1 + 1e-12
+    free = AdaptiveTemperatureScaling(context="kind", prior=rules).fit(X, y)
+    np.testing.assert_allclose(served[-1], free.predict_temperature(kinds(*rules)), rtol=1e-9)
+
+
+def test_before_a_fit_rules_ask_for_every_column_that_the_fit_will():
+    rules = {"kind": {"cool": 0.5}}
+    model = AdaptiveTemperatureScaling(context=["kind", "length"], prior=rules)
+    assert model.predict_temperature({"kind": "cool", "length": 3.0}) == 0.5
+    with pytest.raises(ValueError, match="must have a value for each of"):
+        model.predict_temperature({"kind": "cool"})
+    with pytest.raises(ValueError, match="clear only for a context of one column"):
+        model.set_params(prior={"cool": 0.5}).predict_temperature({"kind": "cool", "length": 1})
+
+
 def test_several_columns_move_by_no_more_than_max_change_together():
     rng = np.random.default_rng(25)
     logits, y, kind = draw(2000, 25)
@@ -645,4 +672,7 @@ def test_an_ensemble_has_no_one_temperature():
     assert model.predict_proba(X).shape == (200, 3)
     with pytest.raises(ValueError, match="an ensemble was fitted"):
         model.summary()
+    ruled = clone(model).set_params(prior={"clear": 1.0}).fit(X, y)
+    with pytest.raises(ValueError, match="an ensemble was fitted"):
+        ruled.predict_temperature({"kind": "clear"})
     assert not hasattr(model, "partial_fit")
