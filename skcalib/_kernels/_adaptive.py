@@ -21,10 +21,11 @@ from skcalib._kernels._scaled import RowScaledLogits
 from skcalib._kernels._shrinkage import Shrunk, loose_precision, shrink
 from skcalib._kernels._temperature import LOG_BETA_BOUND
 
-_MOST_PASSES = 20
+_MOST_PASSES = 50
 _STEP_TOLERANCE = 1e-4
 _LONGEST_STEP = 1.5  # of a row, in log T
-_DAMPING = 0.6  # of a step that is no shorter than the one before
+_DAMPING = 0.6  # of a step back that is nearly as long as the one before
+_RECOVERY = 1.5  # of a step on
 
 # Rows of the overdispersion's prior: c is 1 until more rows than these say otherwise.
 _DISPERSION_ROWS = 5.0
@@ -134,7 +135,7 @@ def fit_adaptive(
     theta = np.zeros(design.centring.shape[1]) if start is None else start
     if start is None:
         theta[1] = log_beta
-    last, damping = np.inf, 1.0
+    last, damping = np.zeros(len(rows.y_index)), 1.0
     n_iter = 0
     while n_iter < _MOST_PASSES:
         n_iter += 1
@@ -142,17 +143,38 @@ def fit_adaptive(
         if past is not None:
             statistics = statistics.plus(past.seen_at(theta))
         c = statistics.overdispersion if overdispersed else 1.0
-        if not np.isfinite(statistics.loss):
-            break
-        shrunk = shrink(statistics.A / c, statistics.b / c, statistics.weight, c, prior)
+        if not _usable(statistics):
+            return _no_fit(theta, statistics, prior, n_iter)
+        shrunk = _shrink(statistics, c, prior, with_covariance=False)
         step = shrunk.theta - theta
-        length = float(np.abs(design.predict(step)).max())
+        move = design.predict(step)
+        length = float(np.abs(move).max())
         if length <= _STEP_TOLERANCE:
             break
-        damping = damping * _DAMPING if length >= last else damping
-        last = length
+        # Lengths alone would not do: those of steps cut short do not fall.
+        overshot = move @ last < 0 and length >= np.abs(last).max() / 2
+        damping = damping * _DAMPING if overshot else min(1.0, damping * _RECOVERY)
+        last = move
         theta = theta + step * min(damping, _LONGEST_STEP / length)
-    return _finished(theta, shrunk, statistics, c, prior, n_iter)
+    return _finished(theta, statistics, c, prior, n_iter)
+
+
+def _usable(statistics: Statistics) -> bool:
+    """False where a row has no log loss, or scores are so large that their squares overflow."""
+    # Squares are squared once more, by overdispersion's part in the covariance.
+    sums = statistics.A, statistics.b, statistics.meat, np.square(statistics.squares)
+    return bool(np.isfinite(statistics.loss) and all(np.isfinite(part).all() for part in sums))
+
+
+def _shrink(statistics: Statistics, c: float, prior: Prior, *, with_covariance: bool) -> Shrunk:
+    A, b = statistics.A / c, statistics.b / c
+    return shrink(A, b, statistics.weight, c, prior, with_covariance=with_covariance)
+
+
+def _no_fit(theta: NDArray, statistics: Statistics, prior: Prior, n_iter: int) -> AdaptiveFit:
+    unknown, covariances = np.full(len(theta), np.nan), np.full((3, len(theta), len(theta)), np.nan)
+    spreads, opinions = np.full(prior.n_blocks, np.nan), np.full(1, np.nan)
+    return AdaptiveFit(unknown, covariances, spreads, opinions, np.nan, statistics, n_iter)
 
 
 def statistics_at(
@@ -185,13 +207,14 @@ def statistics_at(
 
 
 def _finished(
-    theta: NDArray, shrunk: Shrunk, statistics: Statistics, c: float, prior: Prior, n_iter: int
+    theta: NDArray, statistics: Statistics, c: float, prior: Prior, n_iter: int
 ) -> AdaptiveFit:
     """With three estimates of the covariance: averaged, hardly shrunk, and robust (sandwich).
 
     What shrinkage moved counts as error in the last two. A context that differs far more than the
     others is shrunk too much while it has few rows, and its interval must say so.
     """
+    shrunk = _shrink(statistics, c, prior, with_covariance=True)
     A, b = statistics.A / c, statistics.b / c
     loose = np.diag(loose_precision(prior, c))
     unshrunk = np.linalg.inv(A[1:, 1:] + loose)

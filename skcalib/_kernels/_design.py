@@ -1,8 +1,9 @@
-"""Features of rows as a sparse matrix, centred without being made dense.
+"""Features of rows as a matrix, of categories sparse, centred without being made dense.
 
 A column of categories is stored as one 1 per row. What is fitted are its centred columns, one-hot
 minus the level's share of the rows, so that the intercept belongs to the average row. Centring
-is linear, so sums over rows are taken of the sparse matrix and centred afterwards.
+is linear, so sums over rows are taken of the raw matrix and centred afterwards. Where most of it
+are numbers it is an array, for which BLAS is much faster than sparse products.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+
+from skcalib._kernels._blocks import row_blocks
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,11 @@ class Design:
 
     Parameters
     ----------
-    raw : csr_array of shape (n, m)
+    raw : csr_array or ndarray of shape (n, m)
     centring : csr_array of shape (m, p)
     """
 
-    raw: csr_array
+    raw: csr_array | NDArray
     centring: csr_array
 
     def predict(self, theta: NDArray) -> NDArray:
@@ -61,12 +64,13 @@ class Design:
     def gram(self, weight: NDArray) -> NDArray:
         """`phi^T diag(weight) phi`, (p, p)."""
         raw = self.raw
-        weighted = csr_array(
-            (raw.data * np.repeat(weight, np.diff(raw.indptr)), raw.indices, raw.indptr),
-            shape=raw.shape,
-        )
-        half = self.centring.T @ (raw.T @ weighted).toarray()
-        return self.centring.T @ half.T
+        if isinstance(raw, np.ndarray):
+            sums = raw.T @ (raw * weight[:, None])
+        else:
+            scaled = raw.data * np.repeat(weight, np.diff(raw.indptr))
+            weighted = csr_array((scaled, raw.indices, raw.indptr), shape=raw.shape)
+            sums = (raw.T @ weighted).toarray()
+        return self.centring.T @ (self.centring.T @ sums).T
 
     def total(self, per_row: NDArray) -> NDArray:
         """`phi^T per_row`, (p,)."""
@@ -76,10 +80,18 @@ class Design:
         """Sum over clusters of `t t^T`, t the cluster's sum of `phi * per_row`, (p, p)."""
         place = groups, np.arange(len(groups))
         members = csr_array((per_row, place), shape=(int(groups.max()) + 1, len(groups)))
-        totals = self.centring.T @ (members @ self.raw).T.toarray()
-        return totals @ totals.T
+        totals = members @ self.raw  # sparse if raw is: a cluster has few of many levels
+        squares = totals.T @ totals
+        dense = squares if isinstance(squares, np.ndarray) else squares.toarray()
+        return self.centring.T @ (self.centring.T @ dense).T
 
     def variance(self, covariance: NDArray) -> NDArray:
         """`phi covariance phi^T` of each row, (n,)."""
         raw_covariance = self.centring @ (self.centring @ covariance).T
-        return np.asarray(self.raw.multiply(self.raw @ raw_covariance).sum(axis=1)).ravel()
+        if isinstance(self.raw, np.ndarray):
+            return np.vecdot(self.raw, self.raw @ raw_covariance)
+        variance = np.empty(self.raw.shape[0])
+        for rows in row_blocks(*self.raw.shape):  # no matrix of all rows, which would be dense
+            raw = self.raw[rows]
+            variance[rows] = np.asarray(raw.multiply(raw @ raw_covariance).sum(axis=1)).ravel()
+        return variance

@@ -22,10 +22,10 @@ from skcalib._kernels._temperature import (
     standard_error_of,
 )
 
-_MOST_PASSES = 20
+_MOST_PASSES = 80  # from one end of the range to the other
 _STEP_TOLERANCE = 1e-6
 _LONGEST_STEP = 1.5
-_DAMPING = 0.6  # of a step that is no shorter than the one before
+_DAMPING = 0.6  # of a step back that is nearly as long as the one before
 
 # Of maximum likelihood too: where all that was seen has faded, this holds log_beta near 0.
 _LEAST_ALPHA = 1e-3
@@ -51,20 +51,25 @@ def update_temperature(
     firm = keep * past.curvature
     pull = keep * (past.curvature + alpha) * past.log_beta
     work = work_arrays(source)
-    u, last, damping = past.log_beta, np.inf, 1.0
-    for n_iter in range(1, _MOST_PASSES + 1):
+    u, last, damping = past.log_beta, 0.0, 1.0
+    n_iter = 0
+    while n_iter < _MOST_PASSES:
+        n_iter += 1
         beta = np.exp(u)
         at = loss_moments(source, y_index, weight, beta, at_one=n_iter == 1, work=work)
         if n_iter == 1:
             loss_before = at.loss_at_one
         slope, curvature = beta * at.slope, beta**2 * at.curvature
-        best = (pull + curvature * u - slope) / (firm + curvature + alpha)
-        length = abs(best - u)
+        # A slope that is positive is part of the second derivative that keeps it so: without it
+        # steps overshoot where labels contradict the scores.
+        second = firm + curvature + alpha + max(slope, 0.0)
+        step = (pull - slope - (firm + alpha) * u) / second
+        length = abs(step)
         if not length > _STEP_TOLERANCE:
             break
-        damping = damping * _DAMPING if length >= last else damping
-        last = length
-        u += np.clip((best - u) * damping, -_LONGEST_STEP, _LONGEST_STEP)
+        damping = damping * _DAMPING if step * last < 0 and length >= abs(last) / 2 else damping
+        last = step
+        u += np.clip(step * damping, -_LONGEST_STEP, _LONGEST_STEP)
         u = float(np.clip(u, -LOG_BETA_BOUND, LOG_BETA_BOUND))
     new_squares = _squared_slopes(source, y_index, weight, beta, groups, at.squared_slope)
     # Slopes of rows before would be as much larger as beta is now.

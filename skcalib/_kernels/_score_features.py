@@ -45,8 +45,12 @@ def _features(z: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     z = np.where(masked, 0, z)
     total = row_sum(weights)
     entropy = np.log(total) - row_dot(weights, z) / total
-    mean = row_sum(z) / n_open
-    spread = np.sqrt(np.maximum(row_dot(z, z) / n_open - mean**2, 0))
+    # In units of the lowest score, which is below 0: squares of scores overflow.
+    unit = np.maximum(-z.min(axis=1), np.finfo(z.dtype).tiny)
+    relative = z / unit[:, None]
+    mean = row_sum(relative) / n_open
+    variance = np.maximum(row_dot(relative, relative) / n_open - mean**2, 0)
+    spread = unit * np.sqrt(variance)
     if z.shape[1] < 2:
         margin = np.full(len(z), np.nan)
     else:

@@ -188,12 +188,13 @@ def _effects(column: CategoryColumn, coefficients: NDArray, trust: float, rules:
 
 
 def _curves(block: NumberBlock, coefficients: NDArray) -> dict[ColumnName, Curve]:
-    slopes = -coefficients / block.scale
-    at_low, at_high = slopes * (block.low - block.mean), slopes * (block.high - block.mean)
+    ends = np.array([block.low, block.high])
+    ends = np.where(block.scale > 0, ends, block.mean)
+    heights = -coefficients * block.standardised(ends)
     return {
-        name: Curve(
-            (float(block.low[i]), float(block.high[i])), (float(at_low[i]), float(at_high[i]))
-        )
+        name: Curve(tuple(ends[:, i].tolist()), tuple(heights[:, i].tolist()))
+        if block.scale[i] > 0
+        else Curve((float(block.mean[i]),), (0.0,))
         for i, name in enumerate(block.names)
     }
 

@@ -20,6 +20,9 @@ from skcalib.calibrators._context import Context
 # then served like unknown ones.
 MOST_LEVELS = 500
 
+# With a larger share of its entries not 0 a matrix is an array.
+_DENSE = 0.2
+
 
 @dataclass(frozen=True)
 class CategoryColumn:
@@ -80,7 +83,10 @@ class CategoryColumn:
 
 @dataclass(frozen=True)
 class NumberBlock:
-    """Numbers that are shrunk together: standardised, clipped to the range they were seen in."""
+    """Numbers that are shrunk together: standardised, clipped to the range they were seen in.
+
+    A column that has not varied yet has scale 0, and counts for nothing until it does.
+    """
 
     names: tuple[ColumnName, ...]
     mean: NDArray
@@ -102,17 +108,31 @@ class NumberBlock:
             return score_features[:, [SCORE_FEATURES.index(str(name)) for name in self.names]]
         return np.stack([context.numbers[name] for name in self.names], axis=1)
 
-    def seeing(self, values: NDArray) -> NumberBlock:
-        """With the range widened to more rows."""
-        known = np.isfinite(values)
-        low = np.where(known, values, np.inf).min(axis=0, initial=np.inf)
-        high = np.where(known, values, -np.inf).max(axis=0, initial=-np.inf)
-        return replace(self, low=np.minimum(self.low, low), high=np.maximum(self.high, high))
+    @property
+    def n_varying(self) -> int:
+        """How many of them have varied."""
+        return int((self.scale > 0).sum())
+
+    def seeing(self, values: NDArray, weight: NDArray) -> NumberBlock:
+        """With the range of more rows, and a scale for those that begin to vary.
+
+        The mean stays: at it, a column that had not varied said nothing of the rows before.
+        """
+        new = _fit_numbers(self.names, values, weight)
+        low, high = np.minimum(self.low, new.low), np.maximum(self.high, new.high)
+        mean = np.where(np.isfinite(self.low), self.mean, new.mean)
+        began = (self.scale == 0) & (high > low)
+        # About the old mean, the mean square is the variance and the square of how far it moved.
+        spread = np.hypot(new.scale, new.mean - mean)
+        return replace(
+            self, mean=mean, scale=np.where(began, spread, self.scale), low=low, high=high
+        )
 
     def standardised(self, values: NDArray) -> NDArray:
         """(n, k); 0, the average row's, where a value is missing."""
-        clipped = np.clip(values, self.low, self.high)
-        return np.where(np.isnan(values), 0.0, (clipped - self.mean) / self.scale)
+        counts = (self.scale > 0) & ~np.isnan(values)
+        deviation = np.clip(values, self.low, self.high) - self.mean
+        return np.divide(deviation, self.scale, out=np.zeros(values.shape), where=counts)
 
 
 @dataclass(frozen=True)
@@ -152,13 +172,16 @@ class Encoder:
             else:
                 raw.append(csr_array(part.standardised(part.values(context, score_features))))
                 centring.append(np.eye(len(part.labels)))
-        return Design(hstack(raw, format="csr"), csr_array(block_diag(*centring)))
+        joined = hstack(raw, format="csr")
+        dense = joined.nnz > _DENSE * np.prod(joined.shape)
+        return Design(joined.toarray() if dense else joined, csr_array(block_diag(*centring)))
 
     def prior(self, alpha: float, has_rule: bool) -> Prior:
         """What the coefficients are shrunk by."""
         sizes = [len(part.labels) for part in self.parts]
-        is_number = [isinstance(part, NumberBlock) for part in self.parts]
-        units = [size if numbers else 1.0 for size, numbers in zip(sizes, is_number, strict=True)]
+        units = [
+            max(part.n_varying, 1) if isinstance(part, NumberBlock) else 1 for part in self.parts
+        ]
         return Prior(
             np.repeat(np.arange(len(sizes)), sizes),
             np.repeat(np.array(units, dtype=np.float64), sizes),
@@ -184,7 +207,7 @@ class Encoder:
     ) -> Encoder:
         """With the levels and the ranges of more rows."""
         categories = [c.seeing(context.categories[c.name], weight, keep) for c in self.categories]
-        numbers = [n.seeing(n.values(context, score_features)) for n in self.numbers]
+        numbers = [n.seeing(n.values(context, score_features), weight) for n in self.numbers]
         return Encoder(tuple(categories), tuple(numbers))
 
     def places_in(self, grown: Encoder) -> NDArray:
@@ -222,7 +245,7 @@ def _fit_category(name: ColumnName, values: NDArray, weight: NDArray) -> Categor
 
 
 def _fit_numbers(names: Sequence[ColumnName], values: NDArray, weight: NDArray) -> NumberBlock:
-    """The columns that vary."""
+    """Means, scales (0 where all are the same) and ranges of columns (n, k)."""
     known = np.isfinite(values)
     filled = np.where(known, values, 0.0)
     weights = known * weight[:, None]
@@ -231,6 +254,5 @@ def _fit_numbers(names: Sequence[ColumnName], values: NDArray, weight: NDArray) 
     scale = np.sqrt((weights * (filled - mean) ** 2).sum(axis=0) / total)
     low = np.where(known, values, np.inf).min(axis=0)
     high = np.where(known, values, -np.inf).max(axis=0)
-    varies = (high > low) & (scale > 0)
-    kept = tuple(name for name, keep in zip(names, varies, strict=True) if keep)
-    return NumberBlock(kept, mean[varies], scale[varies], low[varies], high[varies])
+    scale = np.where(high > low, scale, 0.0)
+    return NumberBlock(tuple(names), mean, scale, low, high)
