@@ -19,6 +19,7 @@ from skcalib._validation._columns import (
     column_values,
     holds_categories,
     is_missing,
+    plain_or_none,
     plain_value,
     without_columns,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "is_missing",
     "look_like_probabilities",
     "params_of_rows",
+    "plain_or_none",
     "plain_value",
     "platt_calibration",
     "refuse_bad_logits",

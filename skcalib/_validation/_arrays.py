@@ -105,7 +105,7 @@ def _holds_numbers(array: NDArray) -> bool:
             array.astype(np.float64)
         except (TypeError, ValueError):
             return False
-        return not any(isinstance(value, str | bytes) for value in array.flat)
+        return not any(issubclass(kind, str | bytes) for kind in set(map(type, array.flat)))
     return array.dtype.kind in "biuf"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from skcalib._validation._arrays import listing
@@ -28,7 +29,7 @@ def check_columns(columns: Any, name: str) -> tuple[ColumnName, ...]:
 
 def column_places(X: Any, columns: Sequence[ColumnName], name: str) -> list[int]:
     """Position of each column in X, or an error that says which are missing."""
-    shape = np.shape(X)
+    shape = np.shape(_with_columns(X))
     if len(shape) != 2:
         raise ValueError(
             f"{name}={list(columns)} names columns of X, so X must have two dimensions, got "
@@ -50,33 +51,44 @@ def column_places(X: Any, columns: Sequence[ColumnName], name: str) -> list[int]
     if missing:
         there = f"{shape[1]} columns" + (f", {listing(found)}" if found is not None else "")
         raise ValueError(f"{name} names columns {missing} that X does not have: it has {there}.")
-    return [known[c] if isinstance(c, str) else c % shape[1] for c in columns]
+    places = [known[c] if isinstance(c, str) else c % shape[1] for c in columns]
+    if len(set(places)) < len(places):
+        raise ValueError(f"{name} must name each column once, got {list(columns)}.")
+    return places
 
 
 def column_values(X: Any, place: int) -> Any:
-    """One column of X, as X keeps it."""
-    return take_columns(X, place, axis=1)
+    """One column of X, as X keeps it; a plain array of a sparse matrix."""
+    column = take_columns(_with_columns(X), place, axis=1)
+    return column.toarray().ravel() if scipy.sparse.issparse(column) else column
 
 
 def without_columns(X: Any, places: Sequence[int]) -> Any:
     """X without some of its columns; a view of an array where the others stand together."""
     gone = set(places)
-    kept = [place for place in range(np.shape(X)[1]) if place not in gone]
+    n_columns = np.shape(_with_columns(X))[1]
+    kept = [place for place in range(n_columns) if place not in gone]
     if kept and kept[-1] - kept[0] == len(kept) - 1:
-        return take_columns(X, slice(kept[0], kept[-1] + 1), axis=1)
-    return take_columns(X, kept, axis=1)
+        return take_columns(_with_columns(X), slice(kept[0], kept[-1] + 1), axis=1)
+    return take_columns(_with_columns(X), kept, axis=1)
+
+
+def _with_columns(X: Any) -> Any:
+    """Lists of rows as an array of what they hold."""
+    return X if hasattr(X, "shape") else np.array(X, dtype=object)
 
 
 def holds_categories(values: Any, name: str) -> bool:
     """Whether a column's type says that it holds categories: strings, booleans, "category".
 
-    A column of Python objects holds categories unless every one of them is a number.
+    A column of Python objects holds categories unless all that are not missing are numbers.
     """
     if getattr(getattr(values, "dtype", None), "name", "") == "category":
         return True
     array = np.asarray(values)
     if array.dtype.kind == "O":
-        return not all(_is_number(value) or is_missing(value) for value in array.tolist())
+        known = [value for value in array.ravel().tolist() if not is_missing(value)]
+        return not known or not all(_is_number(value) for value in known)
     if array.dtype.kind not in "biufUS":
         raise TypeError(
             f"column {name!r} of X must hold numbers or categories, got dtype {array.dtype}. "
@@ -85,11 +97,14 @@ def holds_categories(values: Any, name: str) -> bool:
     return array.dtype.kind in "bUS"
 
 
-def check_categories(values: Any) -> NDArray:
+def check_categories(values: Any, name: str) -> NDArray:
     """A column of categories as Python objects, None where a value is missing, (n,)."""
     plain = np.asarray(values, dtype=object).ravel().tolist()
+    odd = next((value for value in plain if type(value).__hash__ is None), None)
+    if odd is not None:
+        raise TypeError(f"column {name!r} of X must hold categories, got {odd!r}: use strings.")
     categories = np.empty(len(plain), dtype=object)
-    categories[:] = [None if is_missing(value) else plain_value(value) for value in plain]
+    categories[:] = [plain_or_none(value) for value in plain]
     return categories
 
 
@@ -104,8 +119,14 @@ def check_numbers(values: Any, name: str) -> NDArray:
     except (TypeError, ValueError):
         wrong = next(v for v in plain if not (_is_number(v) or is_missing(v)))
         raise ValueError(
-            f"column {name!r} of X must hold numbers, as it did in fit, got {wrong!r}."
+            f"column {name!r} of X must hold numbers, got {wrong!r}. Categories are named in "
+            "categorical_features, or told by their type when fit is called."
         ) from None
+
+
+def plain_or_none(value: Any) -> Any:
+    """A value as plain Python has it, None for a missing one."""
+    return None if is_missing(value) else plain_value(value)
 
 
 def is_missing(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -13,8 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from skcalib._validation import ColumnName, HasMethods, Interval, StrOptions, check_columns
 from skcalib.calibrators._adaptive_fit import Settings, fit_map, update_map
 from skcalib.calibrators._adaptive_map import AdaptiveMap, rules_table
-from skcalib.calibrators._adaptive_summary import TemperatureSummary, summary_of
+from skcalib.calibrators._adaptive_summary import (
+    TemperatureSummary,
+    summary_of,
+    summary_of_rules,
+)
 from skcalib.calibrators._context import NO_CONTEXT, ContextReader, fit_reader
+from skcalib.calibrators._map import refuse_nan_rows
 from skcalib.calibrators._online import OnlineCalibrator, require_one_map
 from skcalib.calibrators._reading import ScoreReader
 from skcalib.calibrators._rows import CalibrationRows
@@ -59,17 +64,19 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
     prior : float, dict or callable, default=1.0
         Rules: the temperature before any data. A dict gives it by category, ``{"medical": 0.7}``,
         or with several columns ``{column: {category: T}}``; a category without a rule gets their
-        geometric mean. A function gets a row's context as a dict by column. Rules are averaged
+        geometric mean. A function gets a row's context as a dict by column, with None for what is
+        missing. Rules are averaged
         with the same rules up to a factor, and with none, by what the rows say of each: good
         rules make up for hundreds of rows, wrong ones are dropped.
     alpha : float, default=1.0
         Precision of the prior on log T of the average row, above 0, in rows.
     bounds : pair of floats, default=None
-        The least and the largest temperature to serve.
+        The least and the largest temperature to serve; a largest of None stands for none.
     max_change : float, default=None
         How far, in log T, `fit` and `partial_fit` may move any context from what was served
-        before: by the last fit, or by rules without one. 0.1 is about 10 %. `summary` shows what
-        is held back. With several columns in the context each gets an equal share of it.
+        before: by the last fit, or by rules by category without one. 0.1 is about 10 %. `summary`
+        shows what is held back. With several columns in the context each gets an equal share of
+        it. Not for ensembles.
     forget : float, default=1.0
         For `partial_fit`: how much a row counts beside the next one, above 0 and at most 1.
     response_method : {"auto", "decision_function", "predict_proba", "predict_log_proba"}, \
@@ -261,16 +268,18 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
         """
         if isinstance(X, Mapping):
             table = self._table()
-            if table.needs_scores:
+            if table.needs_scores or self.score_features:
                 raise ValueError(
                     "with score_features the temperature depends on the row's scores: pass X as "
                     "in fit, not a mapping."
                 )
             return table.of_row(X)
         if not hasattr(self, "calibrator_"):
-            return self._table().of_rows(self._reader(X, None, self).context(X), None)
+            return self._table().of_rows(self._rules_reader().context(X), None)
         if self.calibrator_.table.needs_scores:
-            return self.calibrator_.temperatures(self._scores(X))
+            scores = self._scores(X)
+            temperature = self.calibrator_.temperatures(scores)
+            return refuse_nan_rows(temperature[:, None], scores)[:, 0]
         return self.calibrator_.table.of_rows(self._context_reader.context(X), None)
 
     def predict_temperature_interval(self, X: Any) -> NDArray:
@@ -330,8 +339,9 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
             others at the average row's: the temperature served, its 95 % interval, how many rows
             there were, what the rule says, and whether `bounds` or `max_change` clipped it.
         """
-        require_one_map(self)
-        return summary_of(self.calibrator_)
+        if hasattr(self, "calibrator_"):
+            return summary_of(self.calibrator_)
+        return summary_of_rules(self._table())
 
     def _table(self) -> TemperatureTable:
         """What is served: fitted, or before any data by rules alone."""
@@ -340,17 +350,29 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
         if hasattr(self, "calibrated_classifiers_"):
             require_one_map(self)
         self._check_parameters()
-        columns = None if hasattr(self.context, "transform") else self._named_columns()
+        columns = self._named_columns()
         rules = check_rules(self.prior, columns)
         if not rules:
             require_one_map(self)
         return rules_table(rules, self._bounds(), columns or ())
 
-    def _named_columns(self) -> tuple[ColumnName, ...]:
+    def _named_columns(self) -> tuple[ColumnName, ...] | None:
+        """Columns of the context, if they are known without data."""
+        if hasattr(self.context, "transform"):
+            return None
         return () if self.context is None else check_columns(self.context, "context")
 
+    def _rules_reader(self) -> ContextReader:
+        """Before any data, columns hold categories if they have rules."""
+        columns = self._named_columns()
+        if columns is None:
+            require_one_map(self)
+        columns = columns or ()
+        ruled = check_rules(self.prior, columns).by_level
+        return ContextReader(columns, {name: name in ruled for name in columns})
+
     def _bounds(self) -> tuple[float, float]:
-        return (0.0, math.inf) if self.bounds is None else (self.bounds[0], self.bounds[1])
+        return _check_bounds(self.bounds)
 
     @property
     def _context_reader(self) -> ContextReader:
@@ -364,8 +386,12 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
                 "max_change needs to know how far every context moves, which a prior that is a "
                 "function does not tell. Pass rules as a dict, or max_change=None."
             )
+        if self.max_change is not None and not self._needs_no_folds() and self.ensemble:
+            raise _nothing_to_count_from("an ensemble")
 
     def _reader(self, X: Any, labels: NDArray | None, wrapper: ScoreReader) -> ContextReader:
+        if wrapper is not self and self.max_change is not None:
+            raise _nothing_to_count_from(f"a {type(wrapper).__name__}")
         reader = fit_reader(
             self.context,
             self.categorical_features,
@@ -385,13 +411,30 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
         """What `max_change` counts from: the last fit, or rules that served without one."""
         if self.max_change is None:
             return None
+        context = rows.context
         if hasattr(self, "calibrator_"):
-            return self.calibrator_.table
-        rules = check_rules(self.prior, list(rows.context.categories))
-        return rules_table(rules, self._bounds(), ()) if rules else None
+            table = self.calibrator_.table
+            same = set(table.columns) <= {*context.categories, *context.numbers}
+            return table if same else None
+        rules = check_rules(self.prior, list(context.categories))
+        return rules_table(rules, self._bounds(), ()) if rules.by_level else None
 
     def _update_map(self, served: AdaptiveMap, rows: CalibrationRows, keep: float) -> AdaptiveMap:
         return update_map(rows, self._settings(), served, keep)
+
+    def _refuse_changes(self) -> None:
+        served: AdaptiveMap = self.calibrator_
+        categories = [column.name for column in served.encoder.categories]
+        changed = {
+            "prior": check_rules(self.prior, categories) != served.rules,
+            "score_features": self.score_features != served.table.needs_scores,
+        }
+        for name, is_other in changed.items():
+            if is_other:
+                raise ValueError(
+                    f"{name} is not what it was when the fit began, and partial_fit goes on with "
+                    "that. Call fit to begin anew."
+                )
 
     def _settings(self) -> Settings:
         return Settings(
@@ -404,13 +447,24 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
         )
 
 
-def _check_bounds(bounds: Any) -> None:
-    """None, or two temperatures."""
+def _check_bounds(bounds: Any) -> tuple[float, float]:
+    """Two temperatures; None stands for none, and so does a high of None."""
     if bounds is None:
-        return
-    pair = np.asarray(bounds)
-    if pair.dtype.kind not in "iuf" or pair.shape != (2,) or not 0 <= pair[0] < pair[1]:
+        return 0.0, math.inf
+    pair = list(bounds) if isinstance(bounds, Sequence | np.ndarray) else [bounds]
+    if len(pair) == 2 and pair[1] is None:
+        pair[1] = math.inf
+    numbers = all(isinstance(end, Real) and not isinstance(end, bool) for end in pair)
+    if not numbers or len(pair) != 2 or not 0 <= pair[0] <= pair[1] or not pair[1] > 0:
         raise ValueError(
-            "bounds must be a pair of temperatures, 0 <= low < high, or None for none, got "
+            "bounds must be a pair of temperatures, 0 <= low <= high, or None for none, got "
             f"{bounds!r}."
         )
+    return float(pair[0]), float(pair[1])
+
+
+def _nothing_to_count_from(what: str) -> ValueError:
+    return ValueError(
+        f"max_change needs to know what was served before, which {what} does not keep. Use "
+        "AdaptiveTemperatureScaling(estimator, ensemble=False), or max_change=None."
+    )

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from skcalib._kernels._adaptive import AdaptiveFit
 from skcalib._kernels._blocks import Source
-from skcalib._kernels._score_features import score_features
+from skcalib._kernels._score_features import SCORE_FEATURES, score_features
 from skcalib._kernels._smoothing import smoothing_of
 from skcalib._kernels._softmax import log_softmax, softmax
 from skcalib._kernels._temperature import NORMAL_QUANTILE
 from skcalib._response import Scores
 from skcalib._validation import ColumnName
-from skcalib.calibrators._context import Context
+from skcalib.calibrators._context import Context, context_of
 from skcalib.calibrators._encoder import CategoryColumn, Encoder, NumberBlock
 from skcalib.calibrators._map import CalibrationMap
 from skcalib.calibrators._rows import CalibrationRows
@@ -106,7 +106,7 @@ class AdaptiveMap(CalibrationMap):
         before, after = self.log_losses
         return {
             "temperature_": float(average.table.of_rows(unknown, None)[0]),
-            "temperature_interval_": average.intervals(unknown, _no_features(self.encoder))[0],
+            "temperature_interval_": average.intervals(unknown, no_features(self.encoder))[0],
             "smoothing_": smoothing_of(self.offset, self.n_classes),
             "spreads_": dict(zip(self._block_names(), self.fit.spreads.tolist(), strict=True)),
             "overdispersion_": self.fit.overdispersion,
@@ -125,13 +125,6 @@ class AdaptiveMap(CalibrationMap):
             else "numbers"
             for part in self.encoder.parts
         ]
-
-
-def context_of(scores: Scores) -> Context:
-    """The context that came with scores."""
-    if scores.context is None:
-        return Context({}, {}, len(scores))
-    return scores.context
 
 
 def features_of(source: Source, log_beta: float) -> NDArray:
@@ -210,8 +203,11 @@ def unknown_row(encoder: Encoder) -> Context:
     )
 
 
-def _no_features(encoder: Encoder) -> NDArray | None:
-    return np.full((1, 3), np.nan) if any(b.of_scores for b in encoder.numbers) else None
+def no_features(encoder: Encoder, n_rows: int = 1) -> NDArray | None:
+    """Score features of rows without scores, if the encoder asks for such."""
+    if any(block.of_scores for block in encoder.numbers):
+        return np.full((n_rows, len(SCORE_FEATURES)), np.nan)
+    return None
 
 
 def grown(fit: AdaptiveFit, old: Encoder, new: Encoder) -> AdaptiveFit:

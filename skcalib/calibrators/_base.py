@@ -115,7 +115,7 @@ class BaseCalibrator(
             raise classes_beside_estimator(self.classes)
         else:
             fitted = self._fit_around_estimator(X, y, sample_weight, groups, params)
-        _warn_of_convergence(fitted)
+        warn_of_convergence(fitted)
         self._replace_fitted(fitted)
         return self
 
@@ -323,7 +323,7 @@ def _what_is_seen_of(calibrator: CalibrationMap) -> dict[str, Any]:
     return {"calibrator_": calibrator, **calibrator.fitted_attributes()}
 
 
-def _warn_of_convergence(fitted: dict[str, Any]) -> None:
+def warn_of_convergence(fitted: dict[str, Any]) -> None:
     """One warning for the map, or for all maps of an ensemble, of what their rows leave open."""
     pairs = fitted.get("calibrated_classifiers_", [])
     maps = [pair.calibrator for pair in pairs] or [fitted["calibrator_"]]

@@ -21,6 +21,7 @@ from skcalib._validation import (
     column_values,
     count_rows,
     holds_categories,
+    plain_or_none,
     without_columns,
 )
 
@@ -53,9 +54,9 @@ class Context:
         return Context(both[0], both[1], self.n_rows + other.n_rows)
 
     def row(self, i: int) -> dict[ColumnName, Any]:
-        """One row's values by column."""
+        """One row's values by column, as plain Python has them; None where one is missing."""
         columns = self.categories | self.numbers
-        return {name: values[i] for name, values in columns.items()}
+        return {name: plain_or_none(values[i]) for name, values in columns.items()}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class ContextReader:
         columns = self._columns_of(X)
         kinds = self.is_category or {}
         return Context(
-            {name: check_categories(v) for name, v in columns.items() if kinds[name]},
+            {name: check_categories(v, str(name)) for name, v in columns.items() if kinds[name]},
             {name: check_numbers(v, str(name)) for name, v in columns.items() if not kinds[name]},
             count_rows(X),
         )
@@ -144,11 +145,16 @@ def fit_reader(
         unknown = [name for name in declared if name not in values]
         if unknown:
             raise ValueError(
-                f"categorical_features must be among the columns of the context, {list(values)}, "
-                f"got {unknown}."
+                "categorical_features must be 'from_dtype' or among the columns of the context, "
+                f"{list(values)}, got {unknown}."
             )
         kinds = {name: name in declared for name in values}
     return ContextReader(columns, kinds, transformer, in_estimator)
+
+
+def context_of(scores: Scores) -> Context:
+    """The context that came with scores."""
+    return Context({}, {}, len(scores)) if scores.context is None else scores.context
 
 
 def _named_columns(X: Any, columns: tuple[ColumnName, ...]) -> dict[ColumnName, Any]:

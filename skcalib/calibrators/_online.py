@@ -19,8 +19,9 @@ from skcalib._validation import (
     check_same_length,
     check_weights,
     encode,
+    feature_names_of,
 )
-from skcalib.calibrators._base import BaseCalibrator
+from skcalib.calibrators._base import BaseCalibrator, warn_of_convergence
 from skcalib.calibrators._context import Context
 from skcalib.calibrators._map import CalibrationMap
 from skcalib.calibrators._rows import CalibrationRows
@@ -80,9 +81,9 @@ class OnlineCalibrator(BaseCalibrator):
         y : array-like of shape (n_samples,)
             True labels, among the classes of the first call.
         classes : array-like, default=None
-            All labels that can occur, for callers that know them as scikit-learn's `partial_fit`
-            does. Without an estimator, and if the constructor was not told, the first call takes
-            them, sorted, for the labels of the columns.
+            All labels that can occur, sorted, as scikit-learn's `partial_fit` takes them. Without
+            an estimator, and if the constructor was not told, the first call takes them for the
+            labels of the columns.
         sample_weight : array-like of shape (n_samples,), default=None
             A weight counts as that many repetitions of its row, 0 as if it were absent.
         groups : array-like of shape (n_samples,), default=None
@@ -91,7 +92,14 @@ class OnlineCalibrator(BaseCalibrator):
         Returns
         -------
         self : object
-            If `partial_fit` fails it is left as it was before.
+            If `partial_fit` fails it is left as it was before. Calls must come one at a time;
+            predictions may be made meanwhile.
+
+        Notes
+        -----
+        The log loss of earlier rows is kept as the parabola that it was near the temperature of
+        that time. As long as new rows resemble the old ones the result is that of one fit of all,
+        within a small part of its interval; after a drift use ``forget`` below 1.
         """
         self._check_parameters()
         self._check_groups(groups, self)
@@ -99,7 +107,8 @@ class OnlineCalibrator(BaseCalibrator):
             return self._begin(X, y, classes, sample_weight, groups)
         require_one_map(self)
         if classes is not None:
-            encode(np.asarray(classes), self.classes_)
+            _refuse_new_classes(classes, self.classes_)
+        self._refuse_changes()
         labels = check_labels(y, estimator=type(self).__name__)
         scores = self._scores(X)
         check_same_length(len(scores), labels)
@@ -107,6 +116,7 @@ class OnlineCalibrator(BaseCalibrator):
         weight = check_weights(sample_weight, len(labels))
         clusters = check_groups(groups, len(labels))
         rows = CalibrationRows(scores, y_index, self.classes_, weight, clusters)
+        rows.refuse_bad_rows()  # here, where they are counted as in X
         rows, keep = faded(rows, self.forget)
         served = self.calibrator_
         if served.recent is None:
@@ -129,18 +139,49 @@ class OnlineCalibrator(BaseCalibrator):
             return self.fit(X, y, sample_weight, groups)
         columns = self.classes
         if columns is None and classes is not None and self.estimator is None:
-            columns = np.unique(np.asarray(classes))
+            columns = _sorted_classes(classes, X)
         rows, fitted = self._read_rows(X, y, sample_weight, groups, {}, columns)
         rows, _ = faded(rows, self.forget)
         a_map = self._fit_again(rows)
-        self._replace_fitted(fitted | {"calibrator_": a_map} | a_map.fitted_attributes())
+        fitted |= {"calibrator_": a_map} | a_map.fitted_attributes()
+        self._warn_of_probabilities(X, fitted)
+        warn_of_convergence(fitted)
+        self._replace_fitted(fitted)
         return self
+
+    def _refuse_changes(self) -> None:
+        """Raise for parameters that are not what the fit began with, and cannot change now."""
 
     def _fit_again(self, rows: CalibrationRows) -> Any:
         """A fit on all rows so far, which are kept if they are still few."""
         fitted: Any = self._fit_map(rows)
         few = len(rows) <= _KEPT_ROWS and rows.values.size <= _KEPT_SCORES
         return replace(fitted, recent=rows if few else None)
+
+
+def _sorted_classes(classes: ArrayLike, X: Any) -> NDArray:
+    """The labels of X's columns, as callers of scikit-learn's `partial_fit` give them."""
+    given, names = np.asarray(classes), feature_names_of(X)
+    in_order = np.array_equal(given, np.unique(given))
+    if not in_order or (
+        names is not None
+        and sorted(map(str, given)) == sorted(names)
+        and [str(label) for label in given] != list(names)
+    ):
+        raise ValueError(
+            "classes of partial_fit must be sorted, as the columns of X then are, got "
+            f"{list(given)}. For columns in another order pass classes to the constructor."
+        )
+    return given
+
+
+def _refuse_new_classes(classes: ArrayLike, known: NDArray) -> None:
+    new = np.setdiff1d(np.asarray(classes), known)
+    if len(new):
+        raise ValueError(
+            f"classes has the label {new[0]!r}, which is not among those of the first call, "
+            f"{known}. A new class needs a new fit."
+        )
 
 
 def faded(rows: CalibrationRows, forget: float) -> tuple[CalibrationRows, float]:

@@ -104,6 +104,8 @@ class ScoreReader:
         values = score_columns(given, method, "X")
         check_same_length(len(values), labels)
         columns = check_column_classes(given_classes, values.shape[1], labels)
+        if given_classes is None and reader.is_category:
+            _warn_of_unseen_classes(columns, labels)
         names = feature_names_of(given)
         if given_classes is None and names is not None:
             _refuse_reordered_names(names, columns)
@@ -176,6 +178,19 @@ class ScoreReader:
 def _reordered(values: NDArray, order: NDArray) -> NDArray:
     """Columns in another order; the array itself, uncopied, where that is the same."""
     return values if np.array_equal(order, np.arange(len(order))) else values[:, order]
+
+
+def _warn_of_unseen_classes(columns: NDArray, labels: NDArray) -> None:
+    """Beside a context a column may stand among the scores that is none."""
+    n_seen = len(np.unique(labels))
+    if n_seen < len(columns):
+        warnings.warn(
+            f"X has {len(columns)} columns beside the context, read as scores of the classes 0 to "
+            f"{len(columns) - 1}, but y shows {n_seen} of them. If one is no score, name it in "
+            f"context or drop it; if all are, say so: classes=range({len(columns)}).",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _refuse_reordered_names(names: NDArray, columns: NDArray) -> None:

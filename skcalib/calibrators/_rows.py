@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from skcalib._kernels._blocks import RowSubset, Source
 from skcalib._response import Scores
-from skcalib.calibrators._context import Context
+from skcalib.calibrators._context import Context, context_of
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ class CalibrationRows:
     @property
     def context(self) -> Context:
         """What is known of these rows besides their scores."""
-        context: Context | None = self.scores.context
-        if context is None:
-            return Context({}, {}, len(self))
+        context = context_of(self.scores)
         return context if self.index is None else context.at(self.index)
 
     def source(self, offset: float = 0.0) -> Source:

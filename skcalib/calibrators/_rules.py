@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcalib._validation import ColumnName, plain_value
+from skcalib._validation import ColumnName, is_missing, plain_value
 from skcalib.calibrators._context import Context
 
 _EXPECTED = (
@@ -65,7 +65,10 @@ class Rules:
         """Log T that the function says of one row."""
         if self.function is None:
             return 0.0
-        temperature = self.function(row)
+        try:
+            temperature = self.function(row)
+        except Exception as error:
+            raise ValueError(f"prior failed for the context {dict(row)}: {error!r}.") from error
         if not _is_temperature(temperature):
             raise ValueError(
                 "prior must return a positive finite temperature, got "
@@ -126,6 +129,12 @@ def _by_level(
                 "{column: {category: temperature}}."
             )
         prior = {categories[0]: prior}
+    for rules in prior.values():
+        if any(is_missing(level) for level in rules):
+            raise ValueError(
+                "prior has a rule for a missing category. Categories that are missing get the "
+                "mean rule; give the missing ones a name, in X too."
+            )
     return {
         column: {
             plain_value(level): _checked(value, f"prior for the category {level!r}")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcalib._kernels._score_features import SCORE_FEATURES
-from skcalib._validation import ColumnName, is_missing
+from skcalib._validation import ColumnName, is_missing, plain_or_none
 from skcalib.calibrators._context import Context
 
 FORMAT = "skcalib temperature table"
@@ -123,7 +123,8 @@ class TemperatureTable:
                 f"column {name!r} of the context must hold a number, got {value!r}."
             ) from error
         if self.function is not None:
-            log_temperature += self.trust * self.function(row)
+            known = {name: plain_or_none(row[name]) for name in self.columns or row}
+            log_temperature += self.trust * self.function(known)
         return log_temperature
 
     def of_rows(self, context: Context, score_features: NDArray | None) -> NDArray:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracles import best_temperature
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.exceptions import NotFittedError
@@ -617,7 +618,11 @@ def test_categories_that_json_does_not_know_are_refused():
         ({"context": ["kind", "kind"]}, ValueError, "context must name each column once"),
         ({"context": 99}, ValueError, r"context names columns \[99\] that X does not have"),
         ({"context": 1.5}, TypeError, "context"),
-        ({"categorical_features": "place", "context": "kind"}, ValueError, "must be among"),
+        (
+            {"categorical_features": "place", "context": "kind"},
+            ValueError,
+            "must be 'from_dtype'",
+        ),
         ({"bounds": (2.0, 1.0)}, ValueError, "bounds must be a pair of temperatures"),
         ({"bounds": 3}, ValueError, "bounds must be a pair of temperatures"),
         ({"max_change": 0.0}, ValueError, "max_change"),
@@ -634,6 +639,114 @@ def test_parameters_that_cannot_be_right_are_refused(parameters, error, message)
     with pytest.raises(error, match=message):
         model.fit(frame(logits, kind=kind), y)
     assert not hasattr(model, "classes_")
+
+
+def test_a_column_that_may_be_no_score_is_warned_of():
+    logits, y, kind = draw(200, 34, n_classes=4)
+    X = frame(logits, kind=kind).assign(request=np.arange(200.0))
+    with pytest.warns(UserWarning, match=r"5 columns beside the context.*y shows 4 of them"):
+        AdaptiveTemperatureScaling(context="kind").fit(X, y)
+    model = AdaptiveTemperatureScaling(context="kind", classes=range(4))
+    model.fit(X.drop(columns="request"), y)
+
+
+@pytest.mark.parametrize("context", [["kind", 5], [5, -1]])
+def test_one_column_by_two_names_is_refused(context):
+    logits, y, kind = draw(60, 35)
+    with pytest.raises(ValueError, match="context must name each column once"):
+        AdaptiveTemperatureScaling(context=context).fit(frame(logits, kind=kind), y)
+
+
+def test_lists_and_sparse_matrices_have_contexts_too():
+    logits, y, kind = draw(300, 36)
+    code = np.unique(kind, return_inverse=True)[1]
+    X = np.column_stack([logits, code])
+    model = AdaptiveTemperatureScaling(context=5, categorical_features=5).fit(X, y)
+    listed = clone(model).fit(X.tolist(), y)
+    np.testing.assert_allclose(listed.predict_proba(X.tolist()), model.predict_proba(X))
+    inner = LogisticRegression().fit(X, y)
+    around = AdaptiveTemperatureScaling(FrozenEstimator(inner), context=5, categorical_features=[5])
+    dense, sparse = (clone(around).fit(matrix, y) for matrix in (X, csr_array(X)))
+    np.testing.assert_allclose(
+        sparse.predict_temperature({5: 1.0}), dense.predict_temperature({5: 1.0}), rtol=1e-9
+    )
+
+
+def test_categories_that_are_lists_are_refused():
+    logits, y, _ = draw(60, 37)
+    lists = np.empty(60, dtype=object)
+    lists[:] = [["a"]] * 60
+    with pytest.raises(TypeError, match=r"column 'c' of X must hold categories, got \['a'\]"):
+        AdaptiveTemperatureScaling(context="c").fit(frame(logits, c=lists), y)
+
+
+def test_a_rule_for_what_is_missing_is_refused():
+    logits, y, kind = draw(60, 38)
+    model = AdaptiveTemperatureScaling(context="kind", prior={np.nan: 2.0})
+    with pytest.raises(ValueError, match="prior has a rule for a missing category"):
+        model.fit(frame(logits, kind=kind), y)
+
+
+def test_a_function_sees_plain_values_and_its_errors_name_the_row():
+    logits, y, kind = draw(60, 39)
+    length = np.where(np.arange(60) % 2, np.nan, 3.0)
+    seen = []
+
+    def rule(row):
+        seen.append(row)
+        return 1.0 + (row["length"] or 0.0)
+
+    X = frame(logits, kind=kind, length=length)
+    model = AdaptiveTemperatureScaling(context=["kind", "length"], prior=rule).fit(X, y)
+    assert {type(row["length"]) for row in seen} == {float, type(None)}
+    seen.clear()
+    model.predict_temperature({"kind": "cool", "length": np.nan, "more": 1})
+    assert seen == [{"kind": "cool", "length": None}]
+    model = clone(model).set_params(prior=lambda row: row["site"])
+    with pytest.raises(ValueError, match=r"prior failed for the context.*KeyError"):
+        model.fit(X, y)
+
+
+def test_rules_alone_have_a_summary():
+    rules = AdaptiveTemperatureScaling(
+        context="kind", prior={"cool": 0.5, "hot": 8.0}, bounds=(0.1, 4.0)
+    )
+    table = rules.summary().to_frame()
+    np.testing.assert_allclose(table["temperature"], [2.0, 0.5, 4.0])
+    assert table["note"].tolist() == ["the rule", "the rule", "clipped by bounds from 8"]
+
+
+def test_rows_of_missing_categories_alone_are_read_before_any_data():
+    rules = AdaptiveTemperatureScaling(context="kind", prior={"cool": 0.5, "hot": 8.0})
+    np.testing.assert_allclose(rules.predict_temperature(kinds(None, None)), [2.0, 2.0])
+
+
+@pytest.mark.parametrize("bounds", [(0.5, None), (0.5, np.inf), [0.5, np.inf]])
+def test_bounds_may_be_open_above(bounds):
+    logits, y, kind = draw(200, 40)
+    model = AdaptiveTemperatureScaling(context="kind", bounds=bounds)
+    model.fit(frame(logits, kind=kind), y)
+    assert model.to_table()["bounds"] == [0.5, None]
+
+
+def test_a_limit_needs_something_to_count_from():
+    X, y = make_problem(100, 6)
+    limited = AdaptiveTemperatureScaling(context="kind", max_change=0.1)
+    with pytest.raises(ValueError, match="which a CalibratedClassifier does not keep"):
+        CalibratedClassifier(classifier(), method=limited).fit(X, y)
+    with pytest.raises(ValueError, match="which an ensemble does not keep"):
+        clone(limited).set_params(estimator=classifier(), ensemble=True).fit(X, y)
+
+
+def test_a_number_that_stops_varying_is_taken_back_by_max_change():
+    logits, y, _ = draw(2000, 41, {"all": 1.0})
+    length = np.linspace(0, 2, 2000)
+    X = frame(logits * np.exp(length)[:, None], length=length)
+    model = AdaptiveTemperatureScaling(context="length", max_change=0.1).fit(X, y)
+    rows = pd.DataFrame({"length": [0.0, 1.0, 2.0]})
+    before = model.predict_temperature(rows)
+    after = model.fit(X.assign(length=1.0), y).predict_temperature(rows)
+    assert np.abs(np.log(after / before)).max() <= 0.1 + 1e-12
 
 
 def test_names_need_a_data_frame():
