@@ -12,6 +12,9 @@ from skcalib._validation._sklearn import feature_names_of, take_columns
 
 ColumnName = str | int
 
+# Values of these types are what they say; of others some stand for missing ones.
+_NEVER_MISSING = {str, int, bool, type(None)}
+
 
 def check_columns(columns: Any, name: str) -> tuple[ColumnName, ...]:
     """Names or positions as a tuple: one alone, or a list of them; each once."""
@@ -99,12 +102,18 @@ def holds_categories(values: Any, name: str) -> bool:
 
 def check_categories(values: Any, name: str) -> NDArray:
     """A column of categories as Python objects, None where a value is missing, (n,)."""
-    plain = np.asarray(values, dtype=object).ravel().tolist()
-    odd = next((value for value in plain if type(value).__hash__ is None), None)
-    if odd is not None:
-        raise TypeError(f"column {name!r} of X must hold categories, got {odd!r}: use strings.")
+    array = np.asarray(values).ravel()
+    plain = array.tolist()
+    if array.dtype.kind == "f":
+        for row in np.flatnonzero(np.isnan(array)):
+            plain[row] = None
+    elif array.dtype.kind not in "biuUS" and not set(map(type, plain)) <= _NEVER_MISSING:
+        odd = next((value for value in plain if type(value).__hash__ is None), None)
+        if odd is not None:
+            raise TypeError(f"column {name!r} of X must hold categories, got {odd!r}: use strings.")
+        plain = [plain_or_none(value) for value in plain]
     categories = np.empty(len(plain), dtype=object)
-    categories[:] = [plain_or_none(value) for value in plain]
+    categories[:] = plain
     return categories
 
 
