@@ -156,6 +156,7 @@ def fit_adaptive(
         damping = damping * _DAMPING if overshot else min(1.0, damping * _RECOVERY)
         last = move
         theta = theta + step * min(damping, _LONGEST_STEP / length)
+        theta[1] = np.clip(theta[1], -LOG_BETA_BOUND, LOG_BETA_BOUND)
     return _finished(theta, statistics, c, prior, n_iter)
 
 

@@ -26,6 +26,10 @@ from skcalib.calibrators._threads import one_blas_thread
 # they do.
 _FEW_COEFFICIENTS = 50
 
+# More rows than this say no more, and beside their sums the prior is lost in rounding, without
+# which centred levels are not determined.
+_MOST_WEIGHT = 1e12
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -136,4 +140,6 @@ class _Seen:
 
 
 def _weights(rows: CalibrationRows) -> NDArray:
-    return np.ones(len(rows)) if rows.weight is None else rows.weight
+    if rows.weight is None:
+        return np.ones(len(rows))
+    return rows.weight * min(1.0, _MOST_WEIGHT / rows.total_weight)

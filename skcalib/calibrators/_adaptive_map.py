@@ -14,7 +14,7 @@ from skcalib._kernels._blocks import Source
 from skcalib._kernels._score_features import SCORE_FEATURES, score_features
 from skcalib._kernels._smoothing import smoothing_of
 from skcalib._kernels._softmax import log_softmax, softmax
-from skcalib._kernels._temperature import NORMAL_QUANTILE
+from skcalib._kernels._temperature import LOG_BETA_BOUND, NORMAL_QUANTILE
 from skcalib._response import Scores
 from skcalib._validation import ColumnName
 from skcalib.calibrators._context import Context, context_of
@@ -115,6 +115,16 @@ class AdaptiveMap(CalibrationMap):
             "log_loss_before_": before,
             "log_loss_after_": after,
         }
+
+    def convergence_warning(self) -> str | None:
+        """That the scores are too large or too small for any temperature there is."""
+        if abs(self.fit.theta[1]) < LOG_BETA_BOUND:
+            return None
+        return (
+            "The calibration rows do not determine a temperature: the best one lies beyond the "
+            "bounds. Check what the scores are, and their scale. temperature_ is "
+            f"{self.fitted_attributes()['temperature_']:.3g}."
+        )
 
     def _block_names(self) -> list[ColumnName]:
         return [

@@ -90,7 +90,13 @@ class ContextReader:
         """X without the context: what is left are scores."""
         if not self.columns:
             return X
-        return without_columns(X, column_places(X, self.columns, "context"))
+        places = column_places(X, self.columns, "context")
+        if len(places) == np.shape(X)[1]:
+            raise ValueError(
+                f"context={list(self.columns)} names every column of X: none is left for scores, "
+                "or for an estimator that must not see the context."
+            )
+        return without_columns(X, places)
 
     def with_context(self, scores: Scores, X: Any) -> Scores:
         """Scores of X with what else is known of its rows, if that is anything."""

@@ -248,10 +248,13 @@ def _fit_numbers(names: Sequence[ColumnName], values: NDArray, weight: NDArray) 
     """Means, scales (0 where all are the same) and ranges of columns (n, k)."""
     known = np.isfinite(values)
     filled = np.where(known, values, 0.0)
+    unit = np.maximum(np.abs(filled).max(axis=0, initial=0.0), np.finfo(np.float64).tiny)
+    filled = filled / unit  # squares of very large numbers overflow
     weights = known * weight[:, None]
-    total = np.maximum(weights.sum(axis=0), 1e-300)
+    total = np.maximum(weights.sum(axis=0), np.finfo(np.float64).tiny)
     mean = (weights * filled).sum(axis=0) / total
     scale = np.sqrt((weights * (filled - mean) ** 2).sum(axis=0) / total)
+    mean, scale = mean * unit, scale * unit
     low = np.where(known, values, np.inf).min(axis=0)
     high = np.where(known, values, -np.inf).max(axis=0)
     scale = np.where(high > low, scale, 0.0)

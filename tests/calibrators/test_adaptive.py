@@ -9,7 +9,7 @@ from oracles import best_temperature
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_transformer
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -789,3 +789,49 @@ def test_an_ensemble_has_no_one_temperature():
     with pytest.raises(ValueError, match="an ensemble was fitted"):
         ruled.predict_temperature({"kind": "clear"})
     assert not hasattr(model, "partial_fit")
+
+
+# Numbers at the edge
+
+
+@pytest.mark.parametrize("weight", [1e-90, 1e6, 1e16, 1e90])
+def test_equal_weights_of_any_size_give_a_temperature(weight):
+    logits, y, kind = draw(300, 42)
+    X = frame(logits, kind=kind)
+    model = AdaptiveTemperatureScaling(context="kind")
+    model.fit(X, y, sample_weight=np.full(300, weight))
+    for name in TRUE:
+        alone = best_temperature(logits[kind == name], y[kind == name])
+        # Weights of next to nothing leave the prior in charge, others the rows alone.
+        expected = 1.0 if weight < 1 else alone
+        assert model.predict_temperature({"kind": name}) == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("scale", [1e-15, 1e-5, 1e5, 1e15])
+def test_temperatures_follow_the_scale_of_the_scores(scale):
+    logits, y, kind = draw(1000, 43)
+    model = AdaptiveTemperatureScaling(context="kind", alpha=1e-6)
+    plain = clone(model).fit(frame(logits, kind=kind), y).predict_temperature(kinds(*TRUE))
+    scaled = model.fit(frame(logits * scale, kind=kind), y).predict_temperature(kinds(*TRUE))
+    np.testing.assert_allclose(scaled, scale * plain, rtol=1e-3)
+
+
+def test_scores_beyond_any_temperature_are_warned_of():
+    logits, y, kind = draw(300, 44)
+    with pytest.warns(ConvergenceWarning, match="the best one lies beyond the bounds"):
+        AdaptiveTemperatureScaling(context="kind").fit(frame(logits * 1e30, kind=kind), y)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_numbers_of_any_size_bend_the_temperature(size):
+    logits, y, _ = draw(3000, 45, {"all": 1.0})
+    length = np.linspace(0, 1, 3000)
+    X = frame(logits * np.exp(2 * length)[:, None], length=length * size)
+    model = AdaptiveTemperatureScaling(context="length").fit(X, y)
+    ends = model.predict_temperature(pd.DataFrame({"length": [0.0, size]}))
+    np.testing.assert_allclose(ends, np.exp([0, 2]), rtol=0.15)
+
+
+def test_all_columns_as_context_leave_no_scores():
+    with pytest.raises(ValueError, match="names every column of X: none is left for scores"):
+        AdaptiveTemperatureScaling(context=[0]).fit(np.zeros((4, 1)), [0, 1, 0, 1])
