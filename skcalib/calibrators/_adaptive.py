@@ -18,7 +18,7 @@ from skcalib.calibrators._adaptive_summary import (
     summary_of,
     summary_of_rules,
 )
-from skcalib.calibrators._context import NO_CONTEXT, ContextReader, fit_reader
+from skcalib.calibrators._context import NO_CONTEXT, ContextReader, context_of, fit_reader
 from skcalib.calibrators._map import refuse_nan_rows
 from skcalib.calibrators._online import OnlineCalibrator, require_one_map
 from skcalib.calibrators._reading import ScoreReader
@@ -302,7 +302,7 @@ class AdaptiveTemperatureScaling(OnlineCalibrator):
         require_one_map(self)
         if self.calibrator_.table.needs_scores:
             scores = self._scores(X)
-            context, features = scores.context, self.calibrator_.features(scores)
+            context, features = context_of(scores), self.calibrator_.features(scores)
         else:
             context, features = self._context_reader.context(X), None
         return self.calibrator_.intervals(context, features)

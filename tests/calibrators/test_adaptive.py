@@ -135,6 +135,9 @@ def test_score_features_tell_rows_apart_that_context_does_not():
     plain = AdaptiveTemperatureScaling().fit(logits[cal], y[cal])
     seen = AdaptiveTemperatureScaling(score_features=True).fit(logits[cal], y[cal])
     assert log_loss(seen, logits[~cal], y[~cal]) < 0.97 * log_loss(plain, logits[~cal], y[~cal])
+    low, high = seen.predict_temperature_interval(logits[:5]).T
+    assert (low < seen.predict_temperature(logits[:5])).all()
+    assert (high > seen.predict_temperature(logits[:5])).all()
     moved = seen.predict_temperature(logits[:5] + np.arange(5.0)[:, None])
     np.testing.assert_allclose(moved, seen.predict_temperature(logits[:5]), rtol=1e-10)
 
