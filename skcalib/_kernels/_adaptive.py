@@ -136,10 +136,16 @@ def fit_adaptive(
     if start is None:
         theta[1] = log_beta
     last, damping = np.zeros(len(rows.y_index)), 1.0
+    # Contexts that coincide with clusters would absorb them, and each fit confirm itself: clusters
+    # vary by no less than they do at one temperature. Of rows, contexts absorb next to nothing.
+    least_squares = 0.0
     n_iter = 0
     while n_iter < _MOST_PASSES:
         n_iter += 1
         statistics = statistics_at(rows, design, theta, work)
+        if rows.groups is not None and past is None:
+            least_squares = max(least_squares, statistics.squares if n_iter == 1 else 0.0)
+            statistics = statistics._replace(squares=max(statistics.squares, least_squares))
         if past is not None:
             statistics = statistics.plus(past.seen_at(theta))
         c = statistics.overdispersion if overdispersed else 1.0

@@ -345,8 +345,9 @@ def test_rows_repeated_within_a_cluster_say_no_more_than_once():
     once = arranged(clean.z, y, clean.level, clean.u)
     parts = (part.repeat(4, axis=0) for part in (once.z, once.y, once.level))
     four = arranged(*parts, once.u)
+    # Both named: where clusters are, c is no less than at one temperature.
     groups = np.arange(600).repeat(4)
-    alone, copies = fit(once), fit(four, groups=groups)
+    alone, copies = fit(once, groups=np.arange(600)), fit(four, groups=groups)
     assert alone.overdispersion > 1.2
     # 4^2 of squares over 4 of curvature
     assert copies.overdispersion == pytest.approx(4 * alone.overdispersion, rel=0.02)
@@ -358,6 +359,19 @@ def test_rows_repeated_within_a_cluster_say_no_more_than_once():
     np.testing.assert_allclose(variances, variance_of_levels(once, alone.covariances), rtol=0.03)
     # Unnamed, they would count four times.
     assert (variance_of_levels(four, fit(four).covariances) < 0.5 * variances).all()
+
+
+def test_contexts_that_coincide_with_clusters_do_not_absorb_them():
+    """One cluster for each level: slopes at one temperature count, not what fitted levels leave."""
+    some = problem(4, 600, spread=1.0)
+    named = fit(some, groups=some.level)
+    slopes = row_slope(some.z, some.y, log_beta(some.z, some.y, alpha=1.0))
+    squares = sum(slopes[some.level == level].sum() ** 2 for level in range(4))
+    curvature = row_curvature(some.z, some.phi @ named.theta).sum()
+    expected = (squares + 5) / (curvature + 5)
+    assert named.overdispersion == pytest.approx(expected, rel=1e-4)
+    assert named.overdispersion > 5
+    assert fit(some).overdispersion < 2
 
 
 @pytest.mark.parametrize("seed", range(5))
