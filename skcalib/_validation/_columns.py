@@ -62,8 +62,9 @@ def column_places(X: Any, columns: Sequence[ColumnName], name: str) -> list[int]
 
 def column_values(X: Any, place: int) -> Any:
     """One column of X, as X keeps it; a plain array of a sparse matrix."""
-    column = take_columns(_with_columns(X), place, axis=1)
-    return column.toarray().ravel() if scipy.sparse.issparse(column) else column
+    if scipy.sparse.issparse(X):  # of which scipy 1.13 has no column but as a matrix
+        return take_columns(X, [place], axis=1).toarray().ravel()
+    return take_columns(_with_columns(X), place, axis=1)
 
 
 def without_columns(X: Any, places: Sequence[int]) -> Any:
