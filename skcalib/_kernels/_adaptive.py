@@ -113,7 +113,6 @@ def fit_adaptive(
     *,
     past: Statistics | None = None,
     start: NDArray | None = None,
-    overdispersed: bool = True,
 ) -> AdaptiveFit:
     """Fit `theta` to rows, and to what is left of those that came before.
 
@@ -128,8 +127,6 @@ def fit_adaptive(
         Of rows that came before.
     start : ndarray of shape (p,) or None
         A better place to start.
-    overdispersed : bool
-        Whether to find out the overdispersion; else it is 1.
     """
     work = work_arrays(rows.source)
     theta = np.zeros(design.centring.shape[1]) if start is None else start
@@ -148,7 +145,7 @@ def fit_adaptive(
             statistics = statistics._replace(squares=max(statistics.squares, least_squares))
         if past is not None:
             statistics = statistics.plus(past.seen_at(theta))
-        c = statistics.overdispersion if overdispersed else 1.0
+        c = statistics.overdispersion
         if not _usable(statistics):
             return _no_fit(theta, statistics, prior, n_iter)
         shrunk = _shrink(statistics, c, prior, with_covariance=False)

@@ -156,7 +156,7 @@ class OnlineCalibrator(BaseCalibrator):
         """A fit on all rows so far, which are kept if they are still few."""
         fitted: Any = self._fit_map(rows)
         few = len(rows) <= _KEPT_ROWS and rows.values.size <= _KEPT_SCORES
-        return replace(fitted, recent=rows if few else None)
+        return replace(fitted, recent=_copied(rows) if few else None)
 
 
 def _sorted_classes(classes: ArrayLike, X: Any) -> NDArray:
@@ -182,6 +182,15 @@ def _refuse_new_classes(classes: ArrayLike, known: NDArray) -> None:
             f"classes has the label {new[0]!r}, which is not among those of the first call, "
             f"{known}. A new class needs a new fit."
         )
+
+
+def _copied(rows: CalibrationRows) -> CalibrationRows:
+    """Rows to keep: whoever passed them may fill the same memory with the next."""
+    context = rows.scores.context
+    if context is not None:
+        context = context.at(np.arange(len(rows)))
+    scores = replace(rows.scores, values=rows.values.copy(), context=context)
+    return replace(rows, scores=scores)
 
 
 def faded(rows: CalibrationRows, forget: float) -> tuple[CalibrationRows, float]:

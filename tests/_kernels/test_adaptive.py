@@ -11,10 +11,13 @@ from adaptive_oracles import (
 from kernel_oracles import log_beta
 from scipy.optimize import approx_fprime, minimize
 
-from skcalib._kernels import _shrinkage
+from skcalib._kernels import _adaptive, _shrinkage
 from skcalib._kernels._adaptive import Rows, fit_adaptive, statistics_at
 from skcalib._kernels._blocks import Logits
 from skcalib._kernels._temperature import fit_temperature
+
+# Beside so many rows of its prior the overdispersion is 1.
+PRIOR_ALONE = 1e30
 
 # The search ends when no row would move by more, in log T.
 STEP = 1e-4
@@ -116,8 +119,9 @@ def test_slopes_of_past_rows_grow_as_beta_does():
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_at_one_spread_the_fit_minimises_the_penalised_loss(monkeypatch, seed, spread):
     monkeypatch.setattr(_shrinkage, "SPREADS", np.array([spread]))
+    monkeypatch.setattr(_adaptive, "_DISPERSION_ROWS", PRIOR_ALONE)
     some = problem(seed, 150, spread=0.8)
-    found = fit(some, overdispersed=False)
+    found = fit(some)
     precision = np.r_[1.0, np.full(4, 1 / spread**2)]
 
     def objective(rest):
@@ -182,9 +186,10 @@ def test_coefficients_are_those_the_evidence_says_of_the_sums_at_them():
     )
 
 
-def test_a_single_level_is_one_temperature():
+def test_a_single_level_is_one_temperature(monkeypatch):
+    monkeypatch.setattr(_adaptive, "_DISPERSION_ROWS", PRIOR_ALONE)
     some = problem(0, 150, n_levels=1)
-    found = fit(some, overdispersed=False)
+    found = fit(some)
     np.testing.assert_allclose(found.theta[[0, 2]], 0, atol=1e-12)
     assert found.theta[1] == pytest.approx(log_beta(some.z, some.y, alpha=1.0), abs=2 * STEP)
 

@@ -292,6 +292,19 @@ def test_rows_that_look_like_probabilities_are_warned_of():
         TemperatureScaling().partial_fit(proba, y)
 
 
+def test_a_stream_may_come_through_the_same_memory():
+    logits, y = draw(200, 20)
+    X = np.column_stack([logits, np.linspace(0, 1, 200)])
+    room = np.empty((20, 6))
+    one, two = (AdaptiveTemperatureScaling(context=5, classes=range(5)) for _ in "ab")
+    for batch in batches(200, 20):
+        room[:] = X[batch]
+        one.partial_fit(room, y[batch])
+        two.partial_fit(X[batch].copy(), y[batch])
+    rows = X[::20]
+    np.testing.assert_array_equal(one.predict_temperature(rows), two.predict_temperature(rows))
+
+
 def test_a_bad_batch_leaves_the_model_as_it_was():
     logits, y = draw(400, 15)
     model = TemperatureScaling().fit(logits, y)
