@@ -141,7 +141,7 @@ def fit_adaptive(
         n_iter += 1
         statistics = statistics_at(rows, design, theta, work)
         if rows.groups is not None and past is None:
-            least_squares = max(least_squares, statistics.squares if n_iter == 1 else 0.0)
+            least_squares = statistics.squares if n_iter == 1 else least_squares
             statistics = statistics._replace(squares=max(statistics.squares, least_squares))
         if past is not None:
             statistics = statistics.plus(past.seen_at(theta))

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from contexts import TRUE, draw, frame
 from oracles import best_temperature
 from scipy.sparse import csr_array
 from sklearn.base import clone
@@ -18,22 +19,6 @@ from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScal
 
 from skcalib import AdaptiveTemperatureScaling, CalibratedClassifier, TemperatureScaling
 from skcalib.datasets import load_logits
-
-TRUE = {"cool": 0.6, "plain": 1.5, "hot": 4.0}
-
-
-def draw(n_rows, seed, temperatures=TRUE, n_classes=5):
-    """Logits that are right after division by the T of the row's kind, labels, and the kinds."""
-    rng = np.random.default_rng(seed)
-    kind = rng.choice(list(temperatures), n_rows)
-    truth = rng.normal(0, 2, (n_rows, n_classes))
-    y = (truth + rng.gumbel(size=truth.shape)).argmax(axis=1)
-    return truth * np.array([temperatures[k] for k in kind])[:, None], y, kind
-
-
-def frame(logits, **context):
-    columns = {f"z{k}": column for k, column in enumerate(logits.T)}
-    return pd.DataFrame(columns | context)
 
 
 def log_loss(model, X, y):

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from contexts import frame
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
@@ -19,10 +20,6 @@ def draw(n_rows, seed, temperature=2.0, n_classes=5, scale=2.0):
     truth = rng.normal(0, scale, (n_rows, n_classes))
     y = (truth + rng.gumbel(size=truth.shape)).argmax(axis=1)
     return truth * np.broadcast_to(temperature, n_rows)[:, None], y
-
-
-def frame(logits, kind):
-    return pd.DataFrame({f"z{k}": column for k, column in enumerate(logits.T)} | {"kind": kind})
 
 
 def batches(n_rows, size):
@@ -119,7 +116,7 @@ def test_probabilities_are_followed_too():
 @pytest.mark.parametrize("calibrator", [TemperatureScaling, AdaptiveTemperatureScaling])
 def test_weights_are_repetitions_online(calibrator):
     logits, y = draw(600, 4)
-    X = frame(logits, np.array(["a", "b"])[np.arange(600) % 2])
+    X = frame(logits, kind=np.array(["a", "b"])[np.arange(600) % 2])
     context = {"context": "kind"} if calibrator is AdaptiveTemperatureScaling else {}
     X = X if context else logits
     weight = np.random.default_rng(4).integers(0, 3, 300)
@@ -180,7 +177,7 @@ def test_only_the_context_that_drifts_is_moved():
     kind = rng.choice(["a", "b"], 6000)
     T = np.where((kind == "a") & (np.arange(6000) >= 3000), 4.0, 1.5)
     logits, y = draw(6000, 8, T)
-    X = frame(logits, kind)
+    X = frame(logits, kind=kind)
     model = AdaptiveTemperatureScaling(context="kind", forget=0.998).fit(X[:1000], y[:1000])
     for batch in batches(5000, 100):
         model.partial_fit(X[1000:][batch], y[1000:][batch])
@@ -191,7 +188,7 @@ def test_a_new_level_gets_a_temperature_of_its_own():
     rng = np.random.default_rng(9)
     logits, y = draw(3000, 9, np.where(np.arange(3000) < 1000, 1.0, 4.0))
     kind = np.where(np.arange(3000) < 1000, rng.choice(["a", "b"], 3000), "new")
-    X = frame(logits, kind)
+    X = frame(logits, kind=kind)
     model = AdaptiveTemperatureScaling(context="kind").fit(X[:1000], y[:1000])
     assert model.predict_temperature({"kind": "new"}) == pytest.approx(1.0, rel=0.2)
     for batch in batches(2000, 200):
@@ -204,7 +201,7 @@ def test_a_new_level_gets_a_temperature_of_its_own():
 
 def test_a_single_level_may_be_joined_by_others():
     logits, y = draw(2000, 10, np.where(np.arange(2000) < 1000, 1.0, 4.0))
-    X = frame(logits, np.where(np.arange(2000) < 1000, "a", "b"))
+    X = frame(logits, kind=np.where(np.arange(2000) < 1000, "a", "b"))
     model = AdaptiveTemperatureScaling(context="kind").fit(X[:1000], y[:1000])
     model.partial_fit(X[1000:], y[1000:])
     np.testing.assert_allclose(model.predict_temperature(KINDS), [1.0, 4.0], rtol=0.2)
@@ -212,7 +209,7 @@ def test_a_single_level_may_be_joined_by_others():
 
 def test_online_steps_move_no_context_by_more_than_max_change():
     logits, y = draw(3000, 11, np.where(np.arange(3000) < 500, 1.0, 5.0))
-    X = frame(logits, np.array(["a", "b"])[np.arange(3000) % 2])
+    X = frame(logits, kind=np.array(["a", "b"])[np.arange(3000) % 2])
     model = AdaptiveTemperatureScaling(context="kind", max_change=0.05, forget=0.995)
     before = model.fit(X[:500], y[:500]).predict_temperature(KINDS)
     for batch in batches(2500, 50):
@@ -264,7 +261,7 @@ def test_the_first_call_takes_classes_for_the_columns():
 
 def test_what_a_fit_began_with_does_not_change_within_it():
     logits, y = draw(400, 17)
-    X = frame(logits, np.array(["a", "b"])[np.arange(400) % 2])
+    X = frame(logits, kind=np.array(["a", "b"])[np.arange(400) % 2])
     model = AdaptiveTemperatureScaling(context="kind").fit(X, y)
     for change in ({"prior": {"a": 2.0}}, {"score_features": True}):
         with pytest.raises(ValueError, match=f"{next(iter(change))} is not what it was"):
@@ -276,7 +273,7 @@ def test_what_a_fit_began_with_does_not_change_within_it():
 def test_a_number_that_begins_to_vary_is_learned():
     logits, y = draw(4000, 18, 1.0)
     length = np.where(np.arange(4000) < 500, 50.0, np.random.default_rng(0).uniform(0, 100, 4000))
-    X = frame(logits * np.exp(length / 50 - 1)[:, None], np.repeat("a", 4000)).assign(n=length)
+    X = frame(logits * np.exp(length / 50 - 1)[:, None], kind=np.repeat("a", 4000)).assign(n=length)
     model = AdaptiveTemperatureScaling(context="n", classes=range(5))
     X = X.drop(columns="kind")
     for batch in batches(4000, 500):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from contexts import TRUE, draw, frame
 from oracles import best_temperature
 from sklearn.exceptions import NotFittedError
 
@@ -48,20 +49,6 @@ BY_MARGIN = TABLE | {
     "numbers": [],
     "score_features": [{"column": "margin", "knots": [0, 2], "values": [0, math.log(4)]}],
 }
-TRUE = {"cool": 0.6, "plain": 1.5, "hot": 4.0}
-
-
-def draw(n_rows, seed, temperatures=TRUE, n_classes=5):
-    """Logits that are right after division by the T of the row's kind, labels, and the kinds."""
-    rng = np.random.default_rng(seed)
-    kind = rng.choice(list(temperatures), n_rows)
-    truth = rng.normal(0, 2, (n_rows, n_classes))
-    y = (truth + rng.gumbel(size=truth.shape)).argmax(axis=1)
-    return truth * np.array([temperatures[k] for k in kind])[:, None], y, kind
-
-
-def frame(logits, **context):
-    return pd.DataFrame({f"z{k}": column for k, column in enumerate(logits.T)} | context)
 
 
 def rules(prior=None, **options):
