@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 _LICENSES = {
+    "charlm_stream_drift": "MIT",
     "letter_random_forest": "CC BY 4.0",
     "mcq_smollm2_a": "Apache-2.0",
     "mnist_cnn_shift": "CC BY-SA 3.0",
@@ -18,8 +19,10 @@ _LICENSES = {
 def load_logits(name: str) -> Bunch:
     """Load the logits and true labels of a real classifier.
 
-    Five small sets come with the package, each too confident or too modest in its own way:
+    Six small sets come with the package, each too confident or too modest in its own way:
 
+    - ``"charlm_stream_drift"``: a character model's next characters in the order of time; from row
+      2500 on the texts come from other sources (T = 1.2, later 1.7);
     - ``"letter_random_forest"``: 26 letters, an underconfident forest (T = 0.39);
     - ``"mcq_smollm2_a"``: four-way multiple choice by a language model, five domains (T = 4.4);
     - ``"mnist_cnn_shift"``: an overfitted network on digits, test rows corrupted (T = 1.5);
@@ -46,7 +49,7 @@ def load_logits(name: str) -> Bunch:
         calibration : ndarray of shape (n_samples,)
             True on the rows to calibrate on; the others are the test rows.
         groups : ndarray of shape (n_samples,) or None
-            The context of each row: domain, severity of corruption, part of speech.
+            The context of each row: domain, severity of corruption, part of speech, source.
         sample_weight : ndarray of shape (n_samples,) or None
             Importance of each row.
         decision : ndarray of shape (n_samples,)

@@ -9,6 +9,7 @@ from scipy.special import log_softmax
 from skcalib.datasets import load_logits
 
 NAMES = [
+    "charlm_stream_drift",
     "letter_random_forest",
     "mcq_smollm2_a",
     "mnist_cnn_shift",
@@ -103,6 +104,14 @@ def test_extras_come_with_the_sets_that_have_them():
     assert load_logits("mcq_smollm2_a").n_tokens.shape == (1350, 4)
     assert load_logits("wordnet_lexname_mlp").sample_weight.min() == 1
     assert set(load_logits("mnist_cnn_shift").groups) == {0, 1, 2, 3, 4, 5}
+
+
+def test_the_stream_is_in_the_order_of_time():
+    stream = load_logits("charlm_stream_drift")
+    assert np.flatnonzero(stream.calibration).tolist() == list(range(1200))
+    before, after = stream.groups[:2500], stream.groups[2500:]
+    assert set(before) == {"fortunes", "pydoc"}
+    assert set(after) == {"german", "wordnet"}
 
 
 def test_an_unknown_name_is_answered_with_the_names_there_are():
