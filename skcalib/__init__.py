@@ -11,6 +11,8 @@ from skcalib.calibrators import (
     StructuredScaling,
     TemperatureScaling,
     VectorScaling,
+    load_model,
+    save_model,
 )
 
 __all__ = [
@@ -25,6 +27,8 @@ __all__ = [
     "TemperatureScaling",
     "VectorScaling",
     "__version__",
+    "load_model",
+    "save_model",
 ]
 
 __version__ = "0.1.0"

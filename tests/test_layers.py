@@ -9,6 +9,7 @@ import pytest
 import skcalib
 
 LEVEL = {
+    "_files": 0,
     "_kernels": 0,
     "_validation": 1,
     "_response": 1,

@@ -5,6 +5,7 @@ from skcalib.calibrators._classical import IsotonicCalibration, SigmoidCalibrati
 from skcalib.calibrators._ensemble_temperature import EnsembleTemperatureScaling
 from skcalib.calibrators._linear import MatrixScaling, VectorScaling
 from skcalib.calibrators._method import CalibratedClassifier
+from skcalib.calibrators._model_file import load_model, save_model
 from skcalib.calibrators._prior_shift import PriorShift
 from skcalib.calibrators._structured import StructuredScaling
 from skcalib.calibrators._temperature import TemperatureScaling
@@ -20,4 +21,6 @@ __all__ = [
     "StructuredScaling",
     "TemperatureScaling",
     "VectorScaling",
+    "load_model",
+    "save_model",
 ]

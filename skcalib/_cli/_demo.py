@@ -1,4 +1,4 @@
-"""The command line: ``skcalib demo``."""
+"""``skcalib demo``: two real models before and after."""
 
 import argparse
 import sys
@@ -25,18 +25,8 @@ class _Comparison(NamedTuple):
     after: NDArray  # (n, K)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0, or 2 for a usage or file error."""
-    options = _parser().parse_args(arguments)
-    return options.run(options)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="skcalib", description="Probability calibration for people who use scikit-learn."
-    )
-    parser.add_argument("--version", action="version", version=f"skcalib {skcalib.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def add_to(commands: Any) -> None:
+    """Add the command to those of the parser."""
     demo = commands.add_parser(
         "demo",
         help="calibrate two real models and draw what changed",
@@ -50,8 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("skcalib_demo.png"),
         help="where to write the reliability diagrams (default: %(default)s)",
     )
-    demo.set_defaults(run=_demo)
-    return parser
+    demo.set_defaults(run=_demo, quiet=False)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -1,0 +1,61 @@
+"""How a command ends: a status, at most one line on stderr, and nothing half written."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import NoReturn
+
+OK = 0
+ALARM = 1
+FAILED = 2
+INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
+_PIPE_CLOSED = 141
+
+# What is wrong with what the user gave, an extra that is missing, a machine that is too small.
+_EXPECTED = (ImportError, MemoryError, OSError, TypeError, ValueError)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.exit(FAILED, f"{self.prog}: {_one_line(message)} (see {self.prog} --help)\n")
+
+
+def run_safely(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """Run a command; what goes wrong is said in one line, warnings in one line each."""
+    name = f"skcalib {options.command}"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")  # other packages' notes to their own users
+        warnings.simplefilter("default", UserWarning)
+        try:
+            status, complaint = run(options), ""
+        except KeyboardInterrupt:
+            status, complaint = INTERRUPTED, "interrupted"
+        except BrokenPipeError:
+            # Whoever read our output has enough; Python would complain again while it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return _PIPE_CLOSED
+        except _EXPECTED as error:
+            status, complaint = FAILED, _said(error)
+    for warning in [] if options.quiet else caught:
+        print(f"{name}: warning: {_one_line(str(warning.message))}", file=sys.stderr)
+    if complaint:
+        print(f"{name}: {complaint}", file=sys.stderr)
+    return status
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return _one_line(where + error.strerror[0].lower() + error.strerror[1:])
+    return _one_line(str(error) or type(error).__name__)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

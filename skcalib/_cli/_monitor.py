@@ -1,0 +1,170 @@
+"""``skcalib monitor``: labelled rows of a stream, watched from call to call."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import skcalib
+from skcalib._cli._errors import ALARM, OK
+from skcalib._cli._evaluate import before_and_after
+from skcalib._cli._models import with_progress
+from skcalib._cli._rows import add_label_arguments, add_score_arguments
+from skcalib._files import written_whole
+from skcalib.monitoring import Alarm, CalibrationMonitor
+
+_EXAMPLE = """examples:
+  skcalib monitor today.csv --label-column truth --model model.json --state state.json
+  skcalib monitor logits.npy labels.npy --question change --jsonl figures.jsonl
+
+exit status: 0 no alarm; 1 these rows raised one, or an earlier one stands, until --restart;
+2 an error"""
+
+# So many rows are taken in at a time, between which the bar moves.
+_BATCH = 10_000
+
+# What a monitor is asked, if the options do not say; one that was begun knows.
+QUESTION = {
+    "question": "level",
+    "alpha": 0.05,
+    "arl": None,
+    "window": 1000,
+    "tolerance": 0.0,
+    "n_reference": 1000,
+}
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to those of the parser."""
+    parser = commands.add_parser(
+        "monitor",
+        help="watch a stream: figures, and an alarm that may be looked at after every row",
+        description="Feed labelled rows, in the order they came, to a monitor of the probabilities "
+        "that were served; print its figures and alarms. With --state it goes on from where the "
+        "last call ended.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_score_arguments(parser)
+    add_label_arguments(parser)
+    parser.add_argument("--model", metavar="FILE", help="the model that serves, that fit wrote")
+    parser.add_argument(
+        "--state", metavar="FILE", help="where the monitor is kept: read if it exists, and written"
+    )
+    add_monitor_arguments(parser)
+    parser.add_argument(
+        "--regime", metavar="COLUMN", help="a route, customer or version to keep figures of"
+    )
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="begin a new test, as after a refit; figures and the list of alarms are kept",
+    )
+    parser.add_argument(
+        "--jsonl", metavar="FILE", help="write figures over time and alarms, a JSON object a line"
+    )
+    parser.set_defaults(run=_monitor)
+
+
+def add_monitor_arguments(parser: Any) -> None:
+    """What the monitor is asked, and in which order rows came."""
+    parser.add_argument("--time", metavar="COLUMN", help="put the rows in this order first")
+    parser.add_argument(
+        "--question",
+        choices=("level", "change"),
+        help="alarm when probabilities are not calibrated, or when the model errs otherwise than "
+        "on its first rows (default: level)",
+    )
+    for name, kind, text in (
+        ("alpha", float, "share of faultless streams that ever raise an alarm, at most"),
+        ("arl", float, "instead: rows from one false alarm to the next, on average at least"),
+        ("window", int, "rows of the figures"),
+        ("tolerance", float, "how far log T may be from 0 without being called a fault"),
+        ("n-reference", int, "for change: how many rows are taken for right"),
+    ):
+        default = QUESTION[name.replace("-", "_")]
+        said = "" if default is None else f" (default: {default})"
+        parser.add_argument(f"--{name}", type=kind, metavar="NUMBER", help=f"{text}{said}")
+
+
+def _monitor(options: argparse.Namespace) -> int:
+    model = None if options.model is None else skcalib.load_model(options.model)
+    rows, proba, classes = before_and_after(options, model, also=("regime", "time"))
+    if rows.weight is not None and rows.weight.max() > 1:
+        raise ValueError("--weights must be in [0, 1]: see CalibrationMonitor")
+    monitor = begun(options, classes)
+    if options.restart and hasattr(monitor, "alarms_"):
+        monitor.restart()
+    served = list(proba.values())[-1]
+    order = in_time(rows.others["time"], len(rows))
+    regime = rows.others["regime"]
+    raised = watch(monitor, rows.y, served, regime, rows.weight, order, quiet=options.quiet)
+    _write(options, monitor)
+    if not options.quiet:
+        print(monitor.report())
+        for alarm in raised:
+            print(f"ALARM {alarm}")
+    # With --arl a new test begins by itself.
+    return ALARM if raised or monitor.has_alarmed_ else OK
+
+
+def begun(options: argparse.Namespace, classes: Any) -> CalibrationMonitor:
+    """The monitor of the state file, or a new one."""
+    asked = {name: getattr(options, name) for name in QUESTION}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    state = getattr(options, "state", None)
+    if state is None or not Path(state).exists():
+        return CalibrationMonitor(**asked, labels=classes)
+    try:
+        monitor = CalibrationMonitor.from_json(Path(state).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{state}: {error}") from error
+    for name, value in asked.items():
+        if value != getattr(monitor, name):
+            raise ValueError(
+                f"--{name.replace('_', '-')} {value} is not that of {state}, "
+                f"{getattr(monitor, name)}: leave it out, or begin a new state"
+            )
+    return monitor
+
+
+def watch(
+    monitor: CalibrationMonitor,
+    y: Any,
+    proba: Any,
+    regime: Any,
+    weight: Any,
+    order: Any,
+    *,
+    quiet: bool,
+) -> list[Alarm]:
+    """Feed rows in their order; the alarms that they raised."""
+    raised: list[Alarm] = []
+    batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
+    for some in with_progress(batches, "rows", quiet):
+        raised += monitor.update(
+            y[some],
+            proba[some],
+            regime=None if regime is None else regime[some],
+            sample_weight=None if weight is None else weight[some],
+        )
+    return raised
+
+
+def in_time(time: Any, n_rows: int) -> Any:
+    """Rows by time, those of the same time as they stand; as they stand without one."""
+    return np.arange(n_rows) if time is None else np.argsort(time, kind="stable")
+
+
+def _write(options: argparse.Namespace, monitor: CalibrationMonitor) -> None:
+    """Figures and state, both whole before either takes its place."""
+    lines = (f"{line}\n" for line in monitor.to_json_lines())
+    with ExitStack() as files:
+        for path, parts in ((options.state, [monitor.to_json()]), (options.jsonl, lines)):
+            if path is not None:
+                partial = files.enter_context(written_whole(path))
+                partial.write_text("".join(parts), encoding="utf-8")
