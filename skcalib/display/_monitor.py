@@ -219,7 +219,7 @@ class MonitorDisplay:
                         fontsize="small")  # fmt: skip
             ceiling = self.threshold * 30
         # What is far above the line says no more than what is above it.
-        ax.set_ylim(max(values.min() / 2, 1e-3), ceiling)
+        ax.set_ylim(np.clip(values.min() / 2, 1e-3, 0.5), ceiling)
         ax.set_ylabel("evidence")
         ax.set_xlabel("rows")
         ax.xaxis.set_major_formatter("{x:,.0f}")

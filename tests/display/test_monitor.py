@@ -45,6 +45,14 @@ def test_the_temperatures_and_their_intervals_are_those_of_the_history():
     assert display.axes_[0].get_yscale() == "log"
 
 
+def test_evidence_far_above_the_line_leaves_the_axis_upright():
+    rng = np.random.default_rng(0)
+    monitor = CalibrationMonitor(window=20)
+    monitor.update(rng.random(4000) < 0.5, np.full(4000, 0.99))
+    low, high = MonitorDisplay.from_monitor(monitor).axes_[2].get_ylim()
+    assert low < 1 < 20 < high
+
+
 def test_regimes_may_be_left_out():
     display = MonitorDisplay.from_monitor(watch(), regimes=False)
     assert texts(display.axes_[0]) == ["temperature, with 95 % interval"]
