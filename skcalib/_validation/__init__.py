@@ -41,6 +41,7 @@ from skcalib._validation._scores import (
     refuse_bad_logits,
 )
 from skcalib._validation._sklearn import (
+    BaseComposition,
     BaseScorer,
     HasMethods,
     Interval,
@@ -54,9 +55,11 @@ from skcalib._validation._sklearn import (
     params_of_rows,
     platt_calibration,
     split_rows,
+    take_rows,
 )
 
 __all__ = [
+    "BaseComposition",
     "BaseScorer",
     "ColumnName",
     "HasMethods",
@@ -99,5 +102,6 @@ __all__ = [
     "refuse_bad_logits",
     "refuse_excluded_classes",
     "split_rows",
+    "take_rows",
     "without_columns",
 ]
