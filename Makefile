@@ -24,6 +24,9 @@ bench:
 	python -m benchmarks.coverage
 	python -m benchmarks.adaptive
 	python -m benchmarks.decoding
+	python -m benchmarks.decisions
+	python -m benchmarks.monitoring
+	python -m benchmarks.comparisons
 
 # The tests in a fresh environment without matplotlib: the newest of everything else, or the oldest.
 oldest: PINS = "numpy==2.0.*" "scipy==1.13.*" "scikit-learn==1.6.*" "joblib==1.2.*"

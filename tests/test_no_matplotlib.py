@@ -21,7 +21,8 @@ def run(code):
 
 
 def test_every_room_is_imported_without_matplotlib():
-    assert run("import skcalib.metrics, skcalib.datasets, skcalib.decoding, skcalib.display") == ""
+    rooms = ("metrics", "datasets", "decoding", "decisions", "display", "monitoring")
+    assert run(f"import {', '.join(f'skcalib.{room}' for room in rooms)}") == ""
 
 
 def test_a_display_is_made_without_matplotlib_and_says_how_to_draw_it():
