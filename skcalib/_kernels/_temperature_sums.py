@@ -1,7 +1,7 @@
-"""What must be kept of rows to find their temperature later: sums at nine temperatures.
+"""What must be kept of rows to find their temperature later: sums at thirteen temperatures.
 
 Sums of the slope and the curvature of the log loss in `beta = 1 / T`, at betas half an octave apart
-from 1/4 to 4, are added up over rows, blocks and machines; between two betas the slope is a cubic.
+from 1/8 to 8, are added up over rows, blocks and machines; between two betas the slope is a cubic.
 The temperature found so is within 1e-3 of that of the rows themselves.
 """
 
@@ -14,7 +14,7 @@ from skcalib._kernels._blocks import row_dot, row_sum
 from skcalib._kernels._moments import small_sample_correction
 from skcalib._kernels._temperature import standard_error_of
 
-BETAS = 2.0 ** (np.arange(-4, 5) / 2)
+BETAS = 2.0 ** (np.arange(-6, 7) / 2)
 
 # Slopes, curvatures and squared slopes at each beta.
 N_SUMS = 3 * len(BETAS)
@@ -64,9 +64,9 @@ def temperature_of_sums(
 
     Parameters
     ----------
-    slopes, curvatures : ndarray of shape (9,)
+    slopes, curvatures : ndarray of shape (13,)
         Weighted sums.
-    squares : ndarray of shape (9,)
+    squares : ndarray of shape (13,)
         Sums of squared weights times squared slopes.
     weight : float
         Sum of the weights.

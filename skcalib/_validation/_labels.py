@@ -52,26 +52,26 @@ def _refuse_mixed_labels(labels: NDArray, name: str) -> None:
         )
 
 
-def check_groups(groups: ArrayLike | None, n_rows: int) -> NDArray | None:
+def check_groups(groups: ArrayLike | None, n_rows: int, name: str = "groups") -> NDArray | None:
     """The group of each row as a code from 0 on, (n,) intp; None where no groups are named."""
     if groups is None:
         return None
-    refuse_masked_array(groups, "groups")
+    refuse_masked_array(groups, name)
     labels = np.asarray(groups)
     if labels.shape != (n_rows,):
         raise ValueError(
-            f"groups must have shape ({n_rows},), one label per row, got {labels.shape}."
+            f"{name} must have shape ({n_rows},), one label per row, got {labels.shape}."
         )
     if labels.dtype.kind != "O":
         missing = labels != labels  # NaN and NaT
         codes = np.unique(labels, return_inverse=True)[1]
     else:
         missing = np.array([_is_missing(label) for label in labels])
-        codes = _codes_of_objects(labels)
+        codes = _codes_of_objects(labels, name)
     if missing.any():
         row = int(missing.argmax())
         raise ValueError(
-            f"groups must name a group for every row, got {labels[row]} in row {row}. A row that "
+            f"{name} must name a group for every row, got {labels[row]} in row {row}. A row that "
             "stands alone is a group of its own."
         )
     return codes
@@ -93,13 +93,13 @@ def check_named_groups(groups: Any) -> tuple[list[Any], NDArray]:
     return groups.dtype.categories.tolist(), group_of_row
 
 
-def _codes_of_objects(labels: NDArray) -> NDArray:
+def _codes_of_objects(labels: NDArray, name: str) -> NDArray:
     """Codes in order of appearance: labels of several types cannot be sorted."""
     code: dict[Any, int] = {}
     try:
         return np.array([code.setdefault(label, len(code)) for label in labels], dtype=np.intp)
     except TypeError as error:  # a list has no hash
-        raise TypeError(f"groups must hold labels such as strings or numbers: {error}.") from error
+        raise TypeError(f"{name} must hold labels such as strings or numbers: {error}.") from error
 
 
 def _is_missing(label: Any) -> bool:

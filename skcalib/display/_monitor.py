@@ -18,7 +18,7 @@ _ALL = "all"
 _ALARM = COLORS[1]
 # Powers of ten that an axis can hold.
 _EVIDENCE = (1e-12, 1e30)
-_TICKS = [0.25, 0.5, 0.7, 1, 1.4, 2, 3, 4]
+_TICKS = [0.125, 0.25, 0.5, 0.7, 1, 1.4, 2, 4, 8]
 
 
 class MonitorDisplay:
@@ -190,8 +190,9 @@ class MonitorDisplay:
             [_column(records, "lower"), _column(records, "upper")]
             + [_column(self._of(regime), "temperature") for regime in shown]
         )
+        drawn = drawn[~np.isnan(drawn)]  # an open end of an interval
         low, high = min(drawn.min(initial=1), 0.8), max(drawn.max(initial=1), 1.25)
-        ax.set_ylim(max(low, 0.2) / 1.1, min(high, 5) * 1.35)  # room for the legend
+        ax.set_ylim(max(low, 0.1) / 1.1, min(high, 10) * 1.35)  # room for the legend
         ax.set_ylabel("temperature lacking")
         ax.set_title("Overconfident above 1, calibrated at 1", loc="left", fontsize="medium")
 

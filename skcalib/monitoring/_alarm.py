@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import inf, isinf
 from typing import Any
 
 
@@ -27,7 +28,8 @@ class Alarm:
     n_since : int
         How many rows those are.
     temperature : float
-        The T that the probabilities of these rows lack; above 1 they are overconfident.
+        The T that the probabilities of these rows lack, from 1/8 to 8; above 1 they are
+        overconfident.
     interval : tuple of float
         Its 95 % interval, of a T that was not picked by the alarm: the rows that raise an alarm
         lie on the far side of the truth.
@@ -56,10 +58,26 @@ class Alarm:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name, as JSON takes them.
+        """The fields by name, as JSON takes them: an open end of the interval is None.
 
         Returns
         -------
         fields : dict
         """
-        return asdict(self) | {"interval": list(self.interval)}
+        ends = [None if isinf(end) else end for end in self.interval]
+        return asdict(self) | {"interval": ends}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Alarm:
+        """The alarm whose fields `to_dict` wrote.
+
+        Parameters
+        ----------
+        fields : dict
+
+        Returns
+        -------
+        alarm : Alarm
+        """
+        lower, upper = (inf if end is None else float(end) for end in fields["interval"])
+        return cls(**fields | {"interval": (lower, upper)})

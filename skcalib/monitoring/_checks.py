@@ -11,10 +11,7 @@ from skcalib._validation import Predictions, check_groups, check_predictions
 
 def check_clusters(clusters: ArrayLike | None, n_rows: int) -> NDArray | None:
     """The cluster of each row as a code from 0 on, (n,) intp; None where none are named."""
-    try:
-        return check_groups(clusters, n_rows)
-    except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("groups", "clusters", 1)) from None
+    return check_groups(clusters, n_rows, "clusters")
 
 
 def check_forecast(

@@ -46,7 +46,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
 _ROUNDING = 1e-6
 
 # From differences in order of arrival, their moments and a level to the ends of an interval.
-Sequence = Callable[[NDArray, MeanMoments, float], Ends]
+_Sequence = Callable[[NDArray, MeanMoments, float], Ends]
 
 
 def compare_forecasts(
@@ -199,6 +199,8 @@ def compare_forecasts(
     )
     if max_group_loss is not None and groups is None:
         raise ValueError("max_group_loss is what q may lose in a group, but groups is None.")
+    if bound is not None and anytime != "exact":
+        raise ValueError(f"bound={bound:g} is for anytime='exact', got anytime={anytime!r}.")
     options: dict[str, Any] = {
         "sample_weight": sample_weight,
         "labels": labels,
@@ -209,7 +211,7 @@ def compare_forecasts(
     _refuse_other_classes(of_p.classes, of_q.classes)
     by_group, by_cluster = check_groups(groups, n_rows), check_clusters(clusters, n_rows)
     rows = Scored(*_scores(of_p, of_q, score), of_p.weight, by_cluster)
-    sequence: Sequence = partial(_asymptotic, n_expected)
+    sequence: _Sequence = partial(_asymptotic, n_expected)
     if anytime == "exact":
         sequence = partial(_exact, _checked_bound(rows, score, bound, n_classes))
     return ForecastComparison(
@@ -302,7 +304,7 @@ def _exact(bound: float, gain: NDArray, moments: MeanMoments, level: float) -> E
     return exact_ends(gain.clip(-bound, bound), bound, level)
 
 
-def _row(name: str, rows: Scored, level: float, sequence: Sequence) -> ComparisonRow:
+def _row(name: str, rows: Scored, level: float, sequence: _Sequence) -> ComparisonRow:
     gain = rows.p - rows.q
     moments = moments_of(gain, rows.weight, rows.clusters)
     lower, upper = fixed_ends(moments, level)
@@ -325,7 +327,7 @@ def _group_rows(
     codes: NDArray | None,
     groups: ArrayLike | None,
     level: float,
-    sequence: Sequence,
+    sequence: _Sequence,
 ) -> list[ComparisonRow]:
     """One row for each group that has a row that counts; all hold at once."""
     if codes is None:

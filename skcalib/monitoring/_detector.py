@@ -17,7 +17,7 @@ from skcalib._kernels._evidence import (
 )
 from skcalib._validation import Predictions
 from skcalib.monitoring._questions import Question
-from skcalib.monitoring._terms import Outcomes
+from skcalib.monitoring._terms import Outcomes, rows_of
 
 
 class Crossing(NamedTuple):
@@ -75,7 +75,7 @@ class Detector:
             self.n_rows += n_waiting
         path = np.full(n_rows, self.log_evidence)
         rest = slice(n_waiting, n_rows)
-        bets = checked._replace(y_index=checked.y_index[rest], proba=checked.proba[rest])
+        bets = rows_of(checked, rest)
         evalues = self.question.log_evalues(bets, _rows_of(outcomes, rest))
         crossings = []
         place = n_waiting

@@ -1,7 +1,8 @@
 """Sums of a stream over time: short blocks lately, longer ones further back.
 
 Blocks are additive, and bounded in number: the last `window` rows are kept in blocks of a twentieth
-of it, older ones in at most 64 longer blocks, whose length doubles whenever there are more.
+of it, older ones in at most 64 longer blocks, whose length doubles whenever there are more. A block
+is full when it has so many rows with labels, or so many without.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcalib.monitoring._terms import N_TERMS
+from skcalib.monitoring._terms import N_TERMS, ROWS
 
 # Blocks in a window: it moves on in steps this much shorter than itself.
 _BLOCKS = 20
@@ -24,17 +25,19 @@ Regime = Any  # a plain label; None where regimes are not named
 
 @dataclass
 class Block:
-    """Consecutive rows, `start < row <= stop`, and what they add up to."""
+    """Consecutive rows, of labelled ones `start < row <= stop`, and what they add up to."""
 
     start: int
     stop: int
     sums: dict[Regime, NDArray] = field(default_factory=dict)  # (N_TERMS,) each
-    scalars: dict[tuple[Regime, str], NDArray] = field(default_factory=dict)  # n, sum, squares
+    scalars: dict[tuple[Regime, str], NDArray] = field(default_factory=dict)  # number, sum
+    n_unlabelled: int = 0
     log_evidence: float = 0.0  # after the last row
 
     def absorb(self, later: Block) -> None:
         """Add the rows that follow."""
-        self.stop = later.stop
+        self.stop = max(self.stop, later.stop)
+        self.n_unlabelled += later.n_unlabelled
         self.log_evidence = later.log_evidence
         for mine, theirs in ((self.sums, later.sums), (self.scalars, later.scalars)):
             for key, values in theirs.items():
@@ -44,9 +47,16 @@ class Block:
         """Sums over all regimes, in an order that does not depend on who came first."""
         return np.sum([np.zeros(N_TERMS), *(self.sums[r] for r in self.regimes())], axis=0)
 
+    @property
+    def size(self) -> int:
+        """Rows with labels, or without: of which there are more."""
+        return max(self.stop - self.start, self.n_unlabelled)
+
     def regimes(self) -> list[Regime]:
         """Those that have rows here, in order: None first, numbers before words."""
-        return sorted(self.sums, key=lambda r: (r is not None, isinstance(r, str), r or 0))
+        named = [regime for regime in self.sums if regime is not None]
+        order = sorted(named, key=lambda regime: (isinstance(regime, str), regime))
+        return [None, *order] if None in self.sums else order
 
 
 class History:
@@ -65,13 +75,16 @@ class History:
         return self.recent[-1].stop
 
     def pieces(self, n_rows: int, ends: Sequence[int] = ()) -> Iterator[slice]:
-        """The next rows, cut at `ends` and where blocks end; `add` each before the next is made."""
+        """The next rows, cut at `ends` and where blocks end; `add` each before the next is made.
+
+        All of them have labels, or none.
+        """
         done = 0
         for end in (*ends, n_rows):
             while done < end:
-                if self.n_rows - self.recent[-1].start >= self.length:
+                if self.recent[-1].size >= self.length:
                     self._open_block()
-                room = self.recent[-1].start + self.length - self.n_rows
+                room = self.length - self.recent[-1].size
                 piece = slice(done, min(done + room, end))
                 yield piece
                 done = piece.stop
@@ -86,7 +99,9 @@ class History:
     ) -> None:
         """Add rows of regimes `names[codes]` to the open block, one after the other."""
         block = self.recent[-1]
-        block.stop += int(np.count_nonzero(terms[:, 0]))
+        n_labelled = int(np.count_nonzero(terms[:, ROWS]))
+        block.stop += n_labelled
+        block.n_unlabelled += len(terms) - n_labelled
         block.log_evidence = log_evidence
         for code in np.unique(codes):
             here = np.flatnonzero(codes == code)
@@ -99,8 +114,8 @@ class History:
                 some = values[here]
                 some = some[~np.isnan(some)]
                 if len(some):
-                    powers = np.stack([np.ones_like(some), some, some * some], axis=1)
-                    before = block.scalars.get((name, scalar), np.zeros(3))
+                    powers = np.stack([np.ones_like(some), some], axis=1)
+                    before = block.scalars.get((name, scalar), np.zeros(2))
                     block.scalars[name, scalar] = _added(before, powers)
 
     def in_window(self) -> Block:
@@ -117,9 +132,9 @@ class History:
         """The whole stream in pieces of so many rows, or of one block if that is longer."""
         pieces: list[Block] = []
         for block in [*self.old, *self.recent]:
-            if block.stop == block.start and not block.sums:
+            if block.size == 0:
                 continue
-            if not pieces or pieces[-1].stop - pieces[-1].start >= n_rows:
+            if not pieces or pieces[-1].size >= n_rows:
                 pieces.append(merged([block]))
             else:
                 pieces[-1].absorb(block)
@@ -137,7 +152,7 @@ class History:
 
     def _keep(self, block: Block) -> None:
         last = self.old[-1] if self.old else None
-        if last is not None and block.stop - last.start <= self.stride * self.length:
+        if last is not None and last.size + block.size <= self.stride * self.length:
             last.absorb(block)
         else:
             self.old.append(block)

@@ -13,6 +13,9 @@ from skcalib.monitoring._checks import check_clusters
 # Temperatures that went through float32 or a text file are still the same.
 _ROUNDING = 1e-6
 
+# One row of less would outweigh a log of any length.
+_LEAST_PROPENSITY = 1e-9
+
 
 class Logs(NamedTuple):
     """Rows of a log, n of them, of A temperatures."""
@@ -75,7 +78,8 @@ def check_temperatures(temperatures: ArrayLike) -> NDArray:
 def place_of(used: NDArray, known: NDArray, name: str) -> NDArray:
     """Place of each temperature among those known, (n,) intp."""
     place = np.abs(used[:, None] - known).argmin(axis=1)
-    unknown = np.abs(used - known[place]) > _ROUNDING * np.maximum(known[place], 1)
+    near = _ROUNDING * np.maximum(known[place], 1)
+    unknown = ~(np.abs(used - known[place]) <= near)  # NaN too
     if unknown.any():
         row = int(unknown.argmax())
         raise ValueError(
@@ -98,11 +102,12 @@ def _check_propensity(propensity: ArrayLike, n_rows: int) -> NDArray:
             f"propensity must have shape ({n_rows},), the probability of the temperature that "
             f"each row had, got {known.shape}."
         )
-    wrong = ~((known > 0) & (known <= 1))  # NaN too
+    wrong = ~((known >= _LEAST_PROPENSITY) & (known <= 1))  # NaN too
     if wrong.any():
         row = int(wrong.argmax())
         raise ValueError(
-            f"propensity must be above 0 and at most 1, got {known[row]} in row {row}: it is the "
+            f"propensity must be above 0 (at least {_LEAST_PROPENSITY:g}) and at most 1, got "
+            f"{known[row]} in row {row}: it is the "
             "probability with which that row's temperature was chosen. Do not fill in what was "
             "not logged, and do not drop rows for what came of them."
         )

@@ -64,12 +64,16 @@ def moments_of(
     The weighted mean is as good as its clusters' totals `sum w (x - mean)` are small: taken in
     units of the mean cluster's weight, they stand for independent rows.
     """
+    if weight is not None:
+        counts = weight > 0
+        values, weight = values[counts], weight[counts]
+        clusters = None if clusters is None else clusters[counts]
     w = np.ones(len(values)) if weight is None else weight
     mean = float(np.average(values, weights=w))
     if clusters is None:
         return _moments_about(mean, values - mean, w)
-    present, codes = np.unique(clusters[w > 0], return_inverse=True)
-    totals = np.bincount(codes, (w * (values - mean))[w > 0], len(present))
+    present, codes = np.unique(clusters, return_inverse=True)
+    totals = np.bincount(codes, w * (values - mean), len(present))
     return _moments_about(mean, totals * (len(present) / w.sum()), np.ones(len(present)))
 
 
@@ -101,7 +105,7 @@ def anytime_ends(moments: MeanMoments, level: float, n_expected: float) -> Ends:
     Narrowest, for its level, at `n_expected` rows; unbounded while rows are too few, or all alike:
     no row has shown yet by how much others may differ.
     """
-    if moments.deviation <= _ALIKE * abs(moments.mean) and moments.mean != 0:
+    if moments.deviation <= _ALIKE * abs(moments.mean):
         return _UNKNOWN
     critical = _anytime_critical(moments.n, 1 - level, n_expected)
     return _UNKNOWN if np.isinf(critical) else _ends(moments, critical)

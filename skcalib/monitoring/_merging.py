@@ -18,7 +18,8 @@ def merge_monitors(monitors: Sequence[CalibrationMonitor]) -> MonitorReport:
     Figures are of the last rows of each, added up. The evidence is the mean of theirs, which may be
     looked at whenever one likes: if the null hypothesis holds for each row whatever the workers saw
     before it, at most a share of `alpha` of services ever see it reach the threshold. Nothing goes
-    back into the monitors, which go on on their own. (Their own alarms spend `alpha` each.)
+    back into the monitors, which go on on their own. (Their own alarms spend `alpha` each.) A
+    monitor that was restarted begins at 1 again: restart all of them, or none.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ def merge_monitors(monitors: Sequence[CalibrationMonitor]) -> MonitorReport:
     >>> report.n_rows, report.is_alarmed
     (1000, False)
     """
+    if isinstance(monitors, CalibrationMonitor):
+        raise TypeError("monitors must be a sequence of CalibrationMonitors, got one: pass [it].")
     monitors = list(monitors)
     _refuse_unlike(monitors)
     logs = [monitor.log_evidence() for monitor in monitors]
@@ -58,7 +61,7 @@ def merge_monitors(monitors: Sequence[CalibrationMonitor]) -> MonitorReport:
         rows=regime_rows(merged([monitor._history.in_window() for monitor in monitors])),
         n_rows=sum(monitor.n_rows_ for monitor in monitors),
         evidence=finite_exp(float(logsumexp(logs)) - float(np.log(len(logs)))),
-        threshold=1 / monitors[0].alpha,
+        threshold=monitors[0].report().threshold,
         alarms=[],
     )
 

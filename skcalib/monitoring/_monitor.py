@@ -33,8 +33,11 @@ from skcalib.monitoring._questions import ChangeQuestion, LevelQuestion, Questio
 from skcalib.monitoring._regimes import check_regimes
 from skcalib.monitoring._state import read_state, state_of
 from skcalib.monitoring._terms import (
+    WEIGHT,
     check_scalars,
+    check_shares,
     outcomes_of,
+    rows_of,
     temperature_interval,
     temperature_of,
     terms_of_rows,
@@ -42,6 +45,15 @@ from skcalib.monitoring._terms import (
 )
 
 _COUNT = Interval(Integral, 1, None, closed="left")
+
+# Parameters that a test keeps as they were when it began.
+_OF_THE_TEST = ("question", "alpha", "arl", "tolerance", "n_reference", "random_state")
+
+# Rows that are taken in together: what is computed of them fits into memory.
+_ROWS_AT_ONCE = 4096
+
+# With an arl they come again and again.
+_MOST_ALARMS = 100
 
 # Evidence beyond e^700 says no more.
 _LARGEST_LOG = 700.0
@@ -98,14 +110,16 @@ class CalibrationMonitor(BaseEstimator):
     n_rows_ : int
         Labelled rows so far.
     alarms_ : list of Alarm
-        What was raised so far.
+        What was raised so far, of many the last 100.
     has_alarmed_ : bool
         Whether the present test has raised its alarm; with `arl` never, for a new one begins.
     evidence_ : float
-        Where the evidence stands: 1 at the beginning, an alarm at ``1 / alpha`` (or at `arl`).
+        Where the evidence stands: 1 at the beginning, an alarm at ``1 / alpha``. With `arl` it
+        begins at 0, grows by 1 with each row on average, and raises the alarm at `arl`.
     temperature_ : float
         Temperature that the probabilities of the last `window` rows lack: 1 if they are calibrated,
-        above 1 if they are overconfident.
+        above 1 if they are overconfident. It is looked for between 1/8 and 8; the interval is open
+        on the side on which it lies beyond. NaN without labelled rows.
     temperature_interval_ : ndarray of shape (2,)
         Its 95 % interval.
 
@@ -121,6 +135,9 @@ class CalibrationMonitor(BaseEstimator):
 
     *Several monitors*, one for each worker or regime, alarm falsely in a share of `alpha` each:
     give each `alpha` divided by their number, or look at :func:`merge_monitors` alone.
+
+    *With* `arl` the reference of question "change" is kept through alarms, and rows go on being
+    counted. A call to `restart` begins with a new one.
 
     *Question "change"* compares within four bins of confidence. Confidence that drifts inside a
     bin, of a model that is as good as before, can raise it.
@@ -204,7 +221,8 @@ class CalibrationMonitor(BaseEstimator):
         Parameters
         ----------
         y_true : array-like of shape (n_samples,) or None
-            True labels; None while they are late.
+            True labels; None while they are late. Rows that are fed again with their labels are
+            counted among both.
         y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
             The probabilities that were served; for two classes those of the second will do.
         regime : str, int or array-like of shape (n_samples,), default=None
@@ -226,33 +244,23 @@ class CalibrationMonitor(BaseEstimator):
         ValueError
             If rows are wrong, in which case none of them is taken in.
         """
-        started = hasattr(self, "_history")
-        if not started:
-            self._check_parameters()
+        if not hasattr(self, "_history"):
+            check_parameters(self)
         if y_true is None:
             self._take_unlabelled(y_proba, regime, sample_weight, scalars)
+            return []
+        if np.shape(y_true) == (0,) and np.shape(y_proba)[:1] == (0,):  # an hour without labels
             return []
         checked = self._check_rows(y_true, y_proba, sample_weight)
         n_rows = len(checked.y_index)
         names, codes = check_regimes(regime, n_rows)
         numbers = check_scalars(scalars, n_rows)
-        outcomes = outcomes_of(checked)
-        terms = terms_of_rows(checked, outcomes)
-        if not started:
-            self._start()
-        if not hasattr(self, "_detector"):
-            self.classes_ = checked.classes
-            self._detector = self._new_detector()
-        log_evidence, crossings = self._detector.run(checked, outcomes)
-        raised = []
-        ends = {crossing.place + 1: crossing for crossing in crossings}
-        for rows in self._history.pieces(n_rows, list(ends)):
+        self._start(checked.classes)
+        raised: list[Alarm] = []
+        for start in range(0, n_rows, _ROWS_AT_ONCE):
+            rows = slice(start, min(start + _ROWS_AT_ONCE, n_rows))
             some = {name: values[rows] for name, values in numbers.items()}
-            stands = float(log_evidence[rows.stop - 1])
-            self._history.add(names, codes[rows], terms[rows], some, stands)
-            if rows.stop in ends:
-                raised.append(self._alarm(ends[rows.stop]))
-        self.alarms_ += raised
+            raised += self._take(rows_of(checked, rows), names, codes[rows], some)
         return raised
 
     def restart(self) -> Self:
@@ -267,9 +275,9 @@ class CalibrationMonitor(BaseEstimator):
         self : CalibrationMonitor
         """
         self._check_started()
-        self._check_parameters()
+        check_parameters(self)
         if hasattr(self, "_detector"):
-            self._detector = self._new_detector()
+            self._ask(self.get_params(deep=False))
         return self
 
     def log_evidence(self) -> float:
@@ -280,7 +288,9 @@ class CalibrationMonitor(BaseEstimator):
         log_evidence : float
         """
         self._check_started()
-        return self._detector.log_evidence if hasattr(self, "_detector") else 0.0
+        if hasattr(self, "_detector"):
+            return self._detector.log_evidence
+        return 0.0 if self.arl is None else -np.inf
 
     def report(self) -> MonitorReport:
         """Figures of the last `window` rows, of all and of each regime, and the evidence.
@@ -400,30 +410,56 @@ class CalibrationMonitor(BaseEstimator):
         """Its 95 % interval, (2,)."""
         return np.array(self._recent_temperature()[1:])
 
-    def _check_parameters(self) -> None:
-        check_parameters(self)
+    def _start(self, classes: NDArray | None) -> None:
+        """Make what the first rows need: the figures, and with labels the test."""
+        if not hasattr(self, "_history"):
+            self._history = History(self.window)
+            self.alarms_: list[Alarm] = []
+        if classes is not None and not hasattr(self, "_detector"):
+            self.classes_ = classes
+            self._ask(self.get_params(deep=False))
 
-    def _start(self) -> None:
-        self._history = History(self.window)
-        self.alarms_: list[Alarm] = []
-
-    def _new_detector(self) -> Detector:
-        """A test that begins now."""
+    def _ask(self, parameters: dict[str, Any]) -> None:
+        """Begin a test with these parameters, and keep them: those of the object may change."""
+        self._asked = {name: parameters[name] for name in _OF_THE_TEST}
         question: Question
-        if self.question == "level":
-            question = LevelQuestion(self.classes_, self.tolerance)
+        if parameters["question"] == "level":
+            question = LevelQuestion(self.classes_, parameters["tolerance"])
         else:
-            question = ChangeQuestion(
-                self.n_reference, deepcopy(check_random_state(self.random_state))
-            )
-        return Detector(question, self._threshold(), self.arl is not None, self._history.n_rows)
+            question = ChangeQuestion(parameters["n_reference"], _own(parameters["random_state"]))
+        arl = parameters["arl"]
+        threshold = 1 / parameters["alpha"] if arl is None else arl
+        self._detector = Detector(question, threshold, arl is not None, self._history.n_rows)
 
     def _threshold(self) -> float:
+        if hasattr(self, "_detector"):
+            return self._detector.threshold
         return 1 / self.alpha if self.arl is None else self.arl
+
+    def _take(
+        self, checked: Predictions, names: list[Any], codes: NDArray, scalars: dict[str, NDArray]
+    ) -> list[Alarm]:
+        """Take in rows that are known to be right; the alarms that they raise."""
+        outcomes = outcomes_of(checked)
+        terms = terms_of_rows(checked, outcomes)
+        log_evidence, crossings = self._detector.run(checked, outcomes)
+        raised = []
+        ends = {crossing.place + 1: crossing for crossing in crossings}
+        for rows in self._history.pieces(len(codes), list(ends)):
+            some = {name: values[rows] for name, values in scalars.items()}
+            stands = float(log_evidence[rows.stop - 1])
+            self._history.add(names, codes[rows], terms[rows], some, stands)
+            if rows.stop in ends:
+                raised.append(self._alarm(ends[rows.stop]))
+        self.alarms_ = (self.alarms_ + raised)[-_MOST_ALARMS:]
+        return raised
 
     def _recent_temperature(self) -> tuple[float, float, float]:
         self._check_started()
-        return temperature_interval(temperature_of(self._history.in_window().total()))
+        sums = self._history.in_window().total()
+        if not sums[WEIGHT] > 0:
+            return np.nan, np.nan, np.nan
+        return temperature_interval(temperature_of(sums))
 
     def _alarm(self, crossing: Crossing) -> Alarm:
         """An alarm at the row that was added last."""
@@ -451,20 +487,14 @@ class CalibrationMonitor(BaseEstimator):
         self, y_true: ArrayLike, y_proba: ArrayLike, sample_weight: ArrayLike | None
     ) -> Predictions:
         labels = getattr(self, "classes_", self.labels)
-        checked = check_predictions(y_true, y_proba, sample_weight=sample_weight, labels=labels)
-        weight = checked.weight
-        if weight is not None and self.question == "change":
+        checked = check_predictions(y_true, y_proba, labels=labels)
+        asked = self._asked["question"] if hasattr(self, "_asked") else self.question
+        if sample_weight is not None and asked == "change":
             raise ValueError(
                 "question='change' counts rows, and takes no sample_weight: leave it out, or ask "
                 "question='level'."
             )
-        if weight is not None and weight.max() > 1:
-            raise ValueError(
-                "sample_weight must be in [0, 1] here, or one row could alarm alone, got "
-                f"{weight.max():g} in row {int(weight.argmax())}. For outcomes seen with the "
-                "probability g pass g.min() / g."
-            )
-        return checked
+        return checked._replace(weight=check_shares(sample_weight, len(checked.y_index)))
 
     def _take_unlabelled(
         self,
@@ -480,12 +510,25 @@ class CalibrationMonitor(BaseEstimator):
             check_unit_interval(values.reshape(-1, 1), "y_proba")
             values = np.stack([1 - values.ravel(), values.ravel()], axis=1)
         check_probabilities(values, "y_proba")
+        if hasattr(self, "classes_") and values.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"y_proba must have a column for each of {len(self.classes_)} classes, got "
+                f"{values.shape[1]}."
+            )
         names, codes = check_regimes(regime, len(values))
         numbers = check_scalars(scalars, len(values))
-        if not hasattr(self, "_history"):
-            self._start()
+        self._start(None)
         terms = terms_without_labels(values)
-        self._history.add(names, codes, terms, numbers, self.log_evidence())
+        for rows in self._history.pieces(len(codes)):
+            some = {name: numbers_of[rows] for name, numbers_of in numbers.items()}
+            self._history.add(names, codes[rows], terms[rows], some, self.log_evidence())
+
+
+def _own(random_state: Any) -> np.random.RandomState:
+    """Random numbers of the monitor's own: nobody else's draws are used up, or foretold."""
+    if random_state is None:
+        return np.random.RandomState()
+    return deepcopy(check_random_state(random_state))
 
 
 def finite_exp(log_evidence: float) -> float:

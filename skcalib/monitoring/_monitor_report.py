@@ -11,9 +11,9 @@ import numpy as np
 from skcalib._table import Table
 from skcalib.monitoring._alarm import Alarm
 from skcalib.monitoring._history import Block
+from skcalib.monitoring._regimes import ALL
 from skcalib.monitoring._terms import figures_of
 
-ALL = "all"
 _FIGURES = {
     "rows": "n_rows",
     "log loss": "log_loss",
@@ -112,6 +112,6 @@ def _means(block: Block, regimes: Sequence[Any]) -> dict[str, Any]:
     for name in names:
         found = [block.scalars[r, name] for r in regimes if (r, name) in block.scalars]
         if found:
-            n, total, _ = np.sum(found, axis=0)
+            n, total = np.sum(found, axis=0)
             means[name] = float(total / n)
     return {"scalars": means}

@@ -39,6 +39,12 @@ def context_encoder(X: Any) -> ColumnTransformer:
     )
 
 
+def as_features(encoded: Any) -> NDArray:
+    """What an encoder made as an array (n, p)."""
+    dense = encoded.toarray() if hasattr(encoded, "toarray") else encoded
+    return np.asarray(dense, dtype=np.float64)
+
+
 def cross_fitted_rewards(
     model: Any, X: Any, logs: Logs, n_folds: int, random_state: RandomState
 ) -> NDArray:

@@ -9,12 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from skcalib._table import Table
 from skcalib._validation import HasMethods, Interval, check_numeric, check_options
 from skcalib.monitoring._logs import Logs, check_logs, place_of
 from skcalib.monitoring._mean_intervals import fixed_ends, moments_of
-from skcalib.monitoring._outcome_model import cross_fitted_rewards, doubly_robust_scores
+from skcalib.monitoring._outcome_model import (
+    as_features,
+    cross_fitted_rewards,
+    doubly_robust_scores,
+)
 
 _CONSTRAINTS: dict[str, list[Any]] = {
     "outcome_model": [HasMethods(["fit", "predict"]), None],
@@ -25,6 +30,9 @@ _CONSTRAINTS: dict[str, list[Any]] = {
 
 # A sum of probabilities that is off by more is not one of rounding.
 _SUM_TOLERANCE = 1e-3
+
+# Fewer, by their weights, do not say how far rows are apart.
+_FEWEST_ROWS = 2
 
 # Standard errors by which the mean weight may miss 1 before the propensities are doubted.
 _DOUBTFUL = 4
@@ -244,6 +252,8 @@ def policy_value(
         confidence_level=confidence_level,
         random_state=random_state,
     )
+    if hasattr(policy, "predict_proba") and hasattr(policy, "temperatures"):
+        check_is_fitted(policy)
     if temperatures is None:
         temperatures = getattr(policy, "temperatures_", None)
     logs = check_logs(
@@ -251,14 +261,23 @@ def policy_value(
     )
     proba = _probabilities(policy, X, logs)
     _refuse_unlogged(proba, logs)
-    expected = cross_fitted_rewards(outcome_model, X, logs, cv, check_random_state(random_state))
+    context = X
+    if outcome_model is None and getattr(policy, "encoder", None) is not None:
+        # It reads what the default model cannot, such as texts.
+        context = as_features(policy.encoder_.transform(X))
+    order = check_random_state(random_state)
+    expected = cross_fitted_rewards(outcome_model, context, logs, cv, order)
     return _evaluated(logs, proba, expected, confidence_level)
 
 
 def _probabilities(policy: Any, X: Any, logs: Logs) -> NDArray:
     """Probability of each temperature in each row under the policy, (n, A)."""
     n_rows, n_actions = len(logs.reward), len(logs.temperatures)
-    if hasattr(policy, "predict_proba") and hasattr(policy, "temperatures_"):
+    if policy is None:
+        raise ValueError(
+            "policy must be one of temperatures, probabilities or a function, got None."
+        )
+    if hasattr(policy, "predict_proba") and hasattr(policy, "temperatures"):
         if not np.array_equal(policy.temperatures_, logs.temperatures):
             raise ValueError(
                 f"policy chooses among {policy.temperatures_.tolist()}, but temperatures are "
@@ -328,10 +347,9 @@ def _estimate(
     name: str, values: NDArray, logs: Logs, level: float, n_effective: float = np.inf
 ) -> PolicyEstimate:
     moments = moments_of(values, clusters=logs.clusters)
-    lower, upper = fixed_ends(moments, level, n_effective)
-    if np.isinf(lower):  # not two rows' worth
+    if min(moments.n, n_effective) < _FEWEST_ROWS:
         return PolicyEstimate(name, moments.mean, None, None)
-    return PolicyEstimate(name, moments.mean, lower, upper)
+    return PolicyEstimate(name, moments.mean, *fixed_ends(moments, level, n_effective))
 
 
 def _effective_sample_size(weight: NDArray, logs: Logs) -> float:

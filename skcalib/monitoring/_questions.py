@@ -156,7 +156,7 @@ class ChangeQuestion(Question):
 
     def n_waiting(self) -> int:
         """Rows that the reference still needs."""
-        return self.n_reference - self.n_learned
+        return max(self.n_reference - self.n_learned, 0)
 
     def learn(self, outcomes: Outcomes) -> None:
         """Count rows of the reference."""

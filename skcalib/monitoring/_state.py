@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skcalib._validation import plain_value
+from skcalib._validation import check_parameters, plain_value
 from skcalib.monitoring._alarm import Alarm
 from skcalib.monitoring._history import Block, History
 
@@ -34,6 +34,7 @@ def state_of(monitor: Any) -> dict[str, Any]:
         state["alarms"] = [alarm.to_dict() for alarm in monitor.alarms_]
     if hasattr(monitor, "_detector"):
         state["classes"] = _labels(monitor.classes_)
+        state["asked"] = {name: plain_value(value) for name, value in monitor._asked.items()}
         state["detector"] = monitor._detector.to_dict()
     return state
 
@@ -66,16 +67,14 @@ def _restored(kind: Any, state: dict[str, Any]) -> Any:
         raise KeyError("history")
     labels = state["labels"]
     monitor = kind(**state["parameters"], labels=None if labels is None else _array(labels))
-    monitor._check_parameters()
+    check_parameters(monitor)
     if "history" in state:
-        monitor._start()
-        _restore_history(monitor._history, state["history"])
-        monitor.alarms_ = [
-            Alarm(**fields | {"interval": tuple(fields["interval"])}) for fields in state["alarms"]
-        ]
+        monitor._start(None)
+        monitor._history = _history(state["history"])
+        monitor.alarms_ = [Alarm.from_dict(fields) for fields in state["alarms"]]
     if "detector" in state:
         monitor.classes_ = _array(state["classes"])
-        monitor._detector = monitor._new_detector()
+        monitor._ask(state["asked"])
         monitor._detector.restore(state["detector"])
     return monitor
 
@@ -90,16 +89,19 @@ def _array(labels: dict[str, Any]) -> np.ndarray:
 
 def _of_history(history: History) -> dict[str, Any]:
     return {
+        "window": history.window,
         "stride": history.stride,
         "old": [_of_block(block) for block in history.old],
         "recent": [_of_block(block) for block in history.recent],
     }
 
 
-def _restore_history(history: History, state: dict[str, Any]) -> None:
+def _history(state: dict[str, Any]) -> History:
+    history = History(int(state["window"]))
     history.stride = int(state["stride"])
     history.old = [_block(fields) for fields in state["old"]]
     history.recent = [_block(fields) for fields in state["recent"]]
+    return history
 
 
 def _of_block(block: Block) -> dict[str, Any]:
@@ -107,6 +109,7 @@ def _of_block(block: Block) -> dict[str, Any]:
     return {
         "start": block.start,
         "stop": block.stop,
+        "n_unlabelled": block.n_unlabelled,
         "log_evidence": stands if np.isfinite(stands) else None,
         "sums": [[_plain(regime), block.sums[regime].tolist()] for regime in block.regimes()],
         "scalars": [
@@ -124,6 +127,7 @@ def _block(fields: dict[str, Any]) -> Block:
         int(fields["stop"]),
         {regime: np.array(sums, dtype=float) for regime, sums in fields["sums"]},
         {(r, name): np.array(sums, dtype=float) for r, name, sums in fields["scalars"]},
+        int(fields["n_unlabelled"]),
         -np.inf if stands is None else stands,
     )
 

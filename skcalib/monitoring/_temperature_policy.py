@@ -20,6 +20,7 @@ from skcalib._validation import (
 )
 from skcalib.monitoring._logs import Logs, check_logs
 from skcalib.monitoring._outcome_model import (
+    as_features,
     context_encoder,
     cross_fitted_rewards,
     doubly_robust_scores,
@@ -190,7 +191,7 @@ class TemperaturePolicy(BaseEstimator):
         )
         _refuse_untried(logs)
         encoder = context_encoder(X) if self.encoder is None else clone(self.encoder)
-        features = _features(encoder.fit_transform(X))
+        features = as_features(encoder.fit_transform(X))
         outcomes = features if self.outcome_model is None and self.encoder is not None else X
         folds = check_random_state(self.random_state)
         expected = cross_fitted_rewards(self.outcome_model, outcomes, logs, self.cv, folds)
@@ -227,7 +228,7 @@ class TemperaturePolicy(BaseEstimator):
             In units of the reward; each row sums to zero.
         """
         check_is_fitted(self)
-        features = _features(self.encoder_.transform(X))
+        features = as_features(self.encoder_.transform(X))
         # BLAS would round a row by how many others come with it, and ties be decided by that.
         return np.einsum("np,pa->na", features, self.coef_) + self.intercept_
 
@@ -260,6 +261,7 @@ class TemperaturePolicy(BaseEstimator):
         proba : ndarray of shape (n_samples, n_temperatures)
             ``1 - exploration`` for the best one, and ``exploration / n_temperatures`` for each.
         """
+        check_parameters(self)  # what may have been set since fit would be no probability
         best = self.advantage(X).argmax(axis=1)
         n_actions = len(self.temperatures_)
         greedy = np.eye(n_actions)[best]
@@ -298,9 +300,3 @@ def _refuse_untried(logs: Logs) -> None:
             f"temperatures {logs.temperatures[~tried].tolist()} were never logged: their rewards "
             "are unknown. Log some rows at them first, or leave them out."
         )
-
-
-def _features(encoded: Any) -> NDArray:
-    """The encoded context as an array (n, p)."""
-    dense = encoded.toarray() if hasattr(encoded, "toarray") else encoded
-    return np.asarray(dense, dtype=np.float64)

@@ -28,12 +28,28 @@ N_TERMS = _OF_TEMPERATURE + N_SUMS
 _ALPHA = 1.0
 _NORMAL_QUANTILE = 1.959963984540054
 
+# Of such, more than any stream has rows can be added up.
+_LARGEST_SCALAR = 1e100
+
+# What is meant as an option of other functions would be kept as a scalar, and have no effect.
+_NO_SCALARS = {
+    name: f": {way_out}"
+    for names, way_out in (
+        (("weight", "weights", "sample_weights"), "weights are sample_weight"),
+        (("regimes", "group", "groups"), "regime names the regime of each row"),
+        (("labels", "classes", "pos_label"), "CalibrationMonitor(labels=[...]) names the classes"),
+        (("y", "y_pred", "labels_true"), "true labels are y_true"),
+        (("p", "proba", "probabilities", "y_prob", "y_score"), "probabilities are y_proba"),
+    )
+    for name in names
+}
+
 
 class Outcomes(NamedTuple):
     """How the predictions of n rows came out."""
 
     y_index: NDArray  # (n,)
-    confidence: NDArray  # (n,), float64
+    confidence: NDArray  # (n,), in its own precision: float32's .8 is on the edge .8
     miss: NDArray  # (n,), bool: the likeliest class, the first on ties, was not the true one
     weight: NDArray | None  # (n,), float64
 
@@ -41,8 +57,14 @@ class Outcomes(NamedTuple):
 def outcomes_of(checked: Predictions) -> Outcomes:
     """Confidences and misses of labelled rows."""
     best = checked.proba.argmax(axis=1)
-    confidence = checked.proba[np.arange(len(best)), best].astype(np.float64)
+    confidence = checked.proba[np.arange(len(best)), best]
     return Outcomes(checked.y_index, confidence, best != checked.y_index, checked.weight)
+
+
+def rows_of(checked: Predictions, rows: slice) -> Predictions:
+    """Some of the rows."""
+    weight = None if checked.weight is None else checked.weight[rows]
+    return checked._replace(y_index=checked.y_index[rows], proba=checked.proba[rows], weight=weight)
 
 
 def log_probabilities(proba: NDArray, rows: slice) -> NDArray:
@@ -91,10 +113,12 @@ def temperature_of(sums: NDArray) -> FoundTemperature:
 
 
 def temperature_interval(found: FoundTemperature) -> tuple[float, float, float]:
-    """T and the ends of its 95 % interval."""
+    """T and the ends of its 95 % interval; open where T lies beyond 1/8 or 8."""
     half = _NORMAL_QUANTILE * found.standard_error
     with np.errstate(over="ignore", under="ignore"):
         t, lower, upper = np.exp(-found.log_beta + np.array([0, -half, half])).tolist()
+    if found.beyond:
+        return (t, lower, np.inf) if t > 1 else (t, 0.0, upper)
     return t, lower, upper
 
 
@@ -109,17 +133,42 @@ def figures_of(sums: NDArray) -> dict[str, Any]:
         for name, value in zip(names, means, strict=True)
     }
     found = temperature_interval(temperature_of(sums)) if weight > 0 else (None, None, None)
-    figures |= dict(zip(("temperature", "lower", "upper"), found, strict=True))
+    # JSON has no infinity.
+    plain = (None if end is None or np.isinf(end) else end for end in found)
+    figures |= dict(zip(("temperature", "lower", "upper"), plain, strict=True))
     waiting = int(sums[UNLABELLED])
     figures["n_unlabelled"] = waiting
     figures["expected_accuracy"] = float(sums[EXPECTED]) / waiting if waiting else None
     return figures
 
 
+def check_shares(sample_weight: ArrayLike | None, n_rows: int) -> NDArray | None:
+    """Weights (n,) in [0, 1], float64; None where none are given. All of them may be 0."""
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape not in {(), (n_rows,)}:
+        raise ValueError(
+            f"sample_weight must have shape ({n_rows},), one weight per row, got {weight.shape}."
+        )
+    weight = np.broadcast_to(weight, n_rows)
+    wrong = ~((weight >= 0) & (weight <= 1))  # NaN too
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"sample_weight must be in [0, 1] here, got {weight[row]:g} in row {row}: one row "
+            "could raise an alarm alone. For outcomes seen with the probability g pass "
+            "g.min() / g."
+        )
+    return weight
+
+
 def check_scalars(scalars: dict[str, ArrayLike], n_rows: int) -> dict[str, NDArray]:
     """Named numbers of each row, (n,) float64; one number stands for all rows, NaN for none."""
     checked = {}
     for name, given in scalars.items():
+        if name in _NO_SCALARS:
+            raise TypeError(f"update has no argument {name!r}{_NO_SCALARS[name]}.")
         try:
             values = np.asarray(given, dtype=np.float64)
         except (TypeError, ValueError) as error:
@@ -128,7 +177,10 @@ def check_scalars(scalars: dict[str, ArrayLike], n_rows: int) -> dict[str, NDArr
             raise ValueError(
                 f"{name} must be one number, or {n_rows}, one per row, got shape {values.shape}."
             )
-        if np.isinf(values).any():
-            raise ValueError(f"{name} must be finite, or NaN where there is none, got infinity.")
+        if (np.abs(values) > _LARGEST_SCALAR).any():
+            raise ValueError(
+                f"{name} must be NaN where there is none, and at most {_LARGEST_SCALAR:g} "
+                f"elsewhere, got {float(np.nanmax(np.abs(values))):g}."
+            )
         checked[name] = np.broadcast_to(values, n_rows)
     return checked

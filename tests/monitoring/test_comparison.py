@@ -179,7 +179,8 @@ def test_a_refit_that_is_good_on_the_whole_is_kept_out_for_the_group_it_harms():
 def test_equal_forecasts_stay_undecided():
     y, p, *_ = problem()
     found = compare_forecasts(y, p, p)
-    assert found.overall[4:] == (0, 0, 0, 0, 0)
+    # No row has shown yet by how much the two may differ.
+    assert found.overall[4:] == (0, 0, 0, -np.inf, np.inf)
     assert found.decision == "undecided"
 
 
@@ -255,3 +256,20 @@ def test_looking_a_hundred_times_promotes_by_chance_with_fixed_intervals_alone()
     anytime, fixed = (np.mean([max(e[i]) > 0 for e in ends]) for i in (0, 1))
     assert anytime <= 0.05  # 2.5 % or less are expected
     assert fixed > 0.1
+
+
+def test_rows_of_weight_zero_might_as_well_not_be_there():
+    with np.errstate(all="raise"):
+        found = compare_forecasts([1, 1, 1], [0.5, 0.5, 0.1], [0.6, 0.6, 0.9],
+                                  sample_weight=[1, 1, 0])  # fmt: skip
+    assert found.overall == compare_forecasts([1, 1], [0.5] * 2, [0.6] * 2, labels=[0, 1]).overall
+
+
+def test_forecasts_that_have_not_differed_yet_are_not_promoted_by_a_margin():
+    p = np.full(50, 0.5)
+    assert compare_forecasts(np.ones(50, int), p, p, min_gain=-0.001).decision == "undecided"
+
+
+def test_a_bound_is_for_exact_intervals():
+    with pytest.raises(ValueError, match="bound=1 is for anytime='exact'"):
+        compare_forecasts([1, 0], [0.5, 0.5], [0.6, 0.6], bound=1)

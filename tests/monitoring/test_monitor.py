@@ -106,6 +106,20 @@ def test_rows_whose_labels_are_late_show_the_expected_accuracy():
     assert "expected accuracy" in str(watching.report())
 
 
+def test_rows_without_labels_move_the_window_too():
+    watching = monitor(window=100)
+    for confidence in (0.9, 0.6):
+        row = [confidence] + [(1 - confidence) / 4] * 4
+        watching.update(None, np.tile(row, (1000, 1)))
+    (row,) = watching.report().rows
+    assert 100 <= row["n_unlabelled"] <= 105
+    assert row["expected_accuracy"] == pytest.approx(0.6)
+    assert np.isnan(watching.temperature_)
+    records = watching.history()
+    assert sum(record["n_unlabelled"] for record in records) == 2000
+    assert len(records) > 10
+
+
 def test_a_long_stream_keeps_few_blocks_and_every_row():
     y, p = draw(200_000, K=2)
     watching = CalibrationMonitor(window=20)
@@ -138,6 +152,23 @@ def test_json_lines_hold_the_figures_and_the_alarms():
     assert lines[1]["regime"] == "a"
     assert lines[1]["scalars"] == {"latency": 1.0}
     assert lines[-1]["row"] == watching.alarms_[0].row
+
+
+@pytest.mark.parametrize(("sharper", "bound"), [(20.0, 8), (0.02, 1 / 8)])
+def test_a_temperature_beyond_the_range_has_an_open_interval(sharper, bound):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(3000, N_CLASSES)) * (0.5 if sharper > 1 else 50)
+    truth = softmax(logits, axis=1)
+    y = (truth.cumsum(axis=1) > rng.random((3000, 1))).argmax(axis=1)
+    watching = monitor(window=3000)
+    watching.update(y, softmax(logits * sharper, axis=1))
+    assert watching.temperature_ == pytest.approx(bound)
+    assert watching.temperature_interval_[int(sharper > 1)] == (np.inf if sharper > 1 else 0)
+    assert watching.report().rows[0]["upper" if sharper > 1 else "lower"] == (
+        None if sharper > 1 else 0
+    )
+    back = CalibrationMonitor.from_json(watching.to_json())
+    assert back.alarms_ == watching.alarms_
 
 
 def test_scalars_that_are_missing_are_left_out_of_their_mean():
@@ -233,6 +264,29 @@ def test_rows_between_false_alarms_are_at_least_the_arl():
     for rows in np.split(np.arange(100_000), 20):
         watching.update(y[rows], p[rows])
     assert len(watching.alarms_) <= 200 + 4 * 200**0.5
+
+
+def test_a_stream_in_half_precision_is_put_into_the_bins_of_its_reference():
+    rng = np.random.default_rng(0)
+    confidence = rng.choice([0.7, 0.8, 0.9, 0.95], 3000)
+    hit = rng.random(3000) < confidence
+    for dtype in (np.float32, np.float16):
+        watching = CalibrationMonitor("change", labels=[False, True])
+        watching.update(hit[:1000], confidence[:1000])
+        watching.update(hit[1000:], confidence[1000:].astype(dtype))
+        same = CalibrationMonitor("change", labels=[False, True])
+        same.update(hit, confidence)
+        assert watching.log_evidence() == pytest.approx(same.log_evidence())
+
+
+def test_one_large_batch_with_many_alarms_gives_those_of_small_ones():
+    y, p = draw(20_000, T=3.0)
+    whole, parts = monitor(arl=200.0), monitor(arl=200.0)
+    raised = whole.update(y, p)
+    small = [a for rows in np.split(np.arange(20_000), 20) for a in parts.update(y[rows], p[rows])]
+    assert raised == small
+    assert len(raised) > 200
+    assert whole.alarms_ == raised[-100:]
 
 
 def test_weight_zero_bets_nothing_and_light_rows_less():
@@ -365,6 +419,41 @@ def test_json_takes_no_random_state_object():
         monitor("change", random_state=np.random.RandomState(0)).to_json()
 
 
+@pytest.mark.parametrize(
+    ("question", "changed"),
+    [
+        ("change", {"n_reference": 50}),
+        ("level", {"tolerance": 0.0, "arl": 500.0}),
+        ("level", {"question": "change"}),
+        ("level", {"window": 1000, "alpha": 0.5}),
+    ],
+)
+def test_parameters_set_in_the_middle_wait_for_the_next_test(question, changed):
+    y, p = drifting(900, 300, 1.4)
+    plain, other = (monitor(question, n_reference=200, tolerance=0.1, window=100) for _ in "ab")
+    for watching in (plain, other):
+        watching.update(y[:250], p[:250])
+    other.set_params(**changed)
+    restored = CalibrationMonitor.from_json(other.to_json())
+    for watching in (plain, other, restored):
+        watching.update(y[250:], p[250:])
+    assert other.log_evidence() == restored.log_evidence() == plain.log_evidence()
+    assert other.alarms_ == restored.alarms_ == plain.alarms_
+    assert restored.report().threshold == plain.report().threshold
+    assert restored.report().rows == plain.report().rows
+    assert restored.restart().get_params()[next(iter(changed))] == next(iter(changed.values()))
+
+
+def test_without_a_seed_every_monitor_draws_its_own():
+    y, p = draw(2000)
+    runs = [monitor("change", random_state=None) for _ in range(2)]
+    state = np.random.get_state()[1].copy()  # noqa: NPY002  the global one
+    for watching in runs:
+        watching.update(y, p)
+    assert runs[0].log_evidence() != runs[1].log_evidence()
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
 def test_a_random_state_object_is_not_used_up():
     y, p = draw(2000)
     seed = np.random.RandomState(3)
@@ -442,10 +531,10 @@ def test_parameters_are_checked_before_rows_are_taken(kwargs, message):
         ({"y_true": np.arange(10)}, ValueError, "y_true"),
         ({"y_true": np.arange(3)}, ValueError, "inconsistent"),
         ({"sample_weight": np.full(10, 2.0)}, ValueError, r"in \[0, 1\].*got 2 in row 0"),
-        ({"regime": np.arange(3)}, ValueError, "regime must be one label, or one per row"),
+        ({"regime": np.arange(3)}, ValueError, r"regime must have shape \(10,\)"),
         ({"latency": np.ones(3)}, ValueError, "latency must be one number, or 10"),
         ({"latency": "fast"}, TypeError, "latency must hold numbers"),
-        ({"latency": np.inf}, ValueError, "latency must be finite"),
+        ({"latency": np.inf}, ValueError, "latency must be NaN where there is none"),
     ],
 )
 def test_wrong_rows_are_refused_and_none_is_taken_in(change, error, message):
@@ -464,6 +553,52 @@ def test_change_takes_no_weights():
         monitor("change").update(y, p, sample_weight=np.ones(10))
     with pytest.raises(ValueError, match="pass it with the labels"):
         monitor().update(None, p, sample_weight=np.ones(10))
+
+
+@pytest.mark.parametrize(
+    ("regime", "message"),
+    [
+        (float("nan"), "finite number, got nan"),
+        (np.array(["2024-01-01"], dtype="datetime64[D]")[0], "must be a string"),
+        ("all", "name it else"),
+        ([None] * 10, "a group for every row"),
+    ],
+)
+def test_regimes_that_cannot_be_kept_are_refused(regime, message):
+    with pytest.raises(ValueError, match=message):
+        monitor().update(*draw(10), regime=regime)
+
+
+def test_an_empty_word_is_a_regime_like_others():
+    y, p = draw(30)
+    watching = monitor()
+    for rows, regime in ((slice(0, 10), ""), (slice(10, 20), "a"), (slice(20, 30), 3)):
+        watching.update(y[rows], p[rows], regime=regime)
+    assert [row["regime"] for row in watching.report().rows] == ["all", 3, "", "a"]
+
+
+@pytest.mark.parametrize("name", ["sample_weights", "groups", "proba", "pos_label", "y"])
+def test_options_of_other_functions_are_no_scalars(name):
+    with pytest.raises(TypeError, match=f"no argument '{name}': "):
+        monitor().update(*draw(10), **{name: np.ones(10)})
+
+
+def test_a_batch_without_rows_and_one_without_weight_change_nothing_but_the_count():
+    y, p = draw(10)
+    watching = monitor()
+    assert watching.update([], np.empty((0, N_CLASSES))) == []
+    assert not hasattr(watching, "_history")
+    watching.update(y, p, sample_weight=np.zeros(10))
+    assert (watching.n_rows_, watching.evidence_) == (10, pytest.approx(1))
+    assert np.isnan(watching.temperature_)
+
+
+def test_unlabelled_rows_of_other_classes_are_refused():
+    y, p = draw(10)
+    watching = monitor()
+    watching.update(y, p)
+    with pytest.raises(ValueError, match="each of 5 classes, got 2"):
+        watching.update(None, [0.1, 0.2])
 
 
 @pytest.mark.parametrize("what", ["report", "history", "restart", "log_evidence"])

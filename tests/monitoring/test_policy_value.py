@@ -3,6 +3,8 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 from sklearn.dummy import DummyRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression
 
 from skcalib.monitoring import PolicyValue, TemperaturePolicy, policy_value
@@ -278,3 +280,25 @@ def test_intervals_cover_what_the_policy_would_earn(model):
     # 95 %, give or take three standard errors of 1.3 %.
     assert (np.mean(hits, axis=0) > 0.91).all()
     assert np.mean(hits, axis=0)[0] < 0.99
+
+
+def test_a_policy_of_texts_is_evaluated_on_texts():
+    rng = np.random.default_rng(0)
+    texts = rng.choice(["what is the capital of peru", "tell a story of a cat"], 400)
+    action = rng.integers(0, 2, 400)
+    reward = (action == [text.startswith("tell") for text in texts]).astype(float)
+    logged = {"temperature": action.astype(float), "propensity": np.full(400, 0.5)}
+    policy = TemperaturePolicy((0, 1), encoder=TfidfVectorizer(), exploration=0)
+    policy.fit(texts[:200], reward[:200], **{k: v[:200] for k, v in logged.items()})
+    later = {k: v[200:] for k, v in logged.items()}
+    found = policy_value(texts[200:], reward=reward[200:], policy=policy, **later)
+    assert found.value == pytest.approx(1, abs=0.02)
+    with pytest.raises(NotFittedError):
+        policy_value(texts, reward=reward, policy=TemperaturePolicy(), **logged)
+
+
+@pytest.mark.parametrize("policy", [None, np.full(40, np.nan), np.nan])
+def test_a_policy_that_says_nothing_is_no_temperature(policy):
+    X, temperature, reward, propensity = log(np.random.default_rng(0), 40)
+    with pytest.raises(ValueError, match="policy must be"):
+        policy_value(X, temperature, reward, propensity, policy)
