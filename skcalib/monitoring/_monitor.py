@@ -18,24 +18,19 @@ from skcalib._validation import (
     Interval,
     Predictions,
     StrOptions,
-    check_numeric,
     check_options,
     check_parameters,
-    check_predictions,
-    check_probabilities,
-    check_unit_interval,
 )
 from skcalib.monitoring._alarm import Alarm
 from skcalib.monitoring._detector import Crossing, Detector
 from skcalib.monitoring._history import History
+from skcalib.monitoring._intake import check_rows, check_scalars, check_unlabelled
 from skcalib.monitoring._monitor_report import MonitorReport, regime_rows
 from skcalib.monitoring._questions import ChangeQuestion, LevelQuestion, Question
 from skcalib.monitoring._regimes import check_regimes
 from skcalib.monitoring._state import read_state, state_of
 from skcalib.monitoring._terms import (
     WEIGHT,
-    check_scalars,
-    check_shares,
     outcomes_of,
     rows_of,
     temperature_interval,
@@ -246,12 +241,15 @@ class CalibrationMonitor(BaseEstimator):
         """
         if not hasattr(self, "_history"):
             check_parameters(self)
+        labels = getattr(self, "classes_", self.labels)
         if y_true is None:
-            self._take_unlabelled(y_proba, regime, sample_weight, scalars)
+            proba = check_unlabelled(y_proba, sample_weight, labels)
+            self._take_unlabelled(proba, regime, scalars)
             return []
         if np.shape(y_true) == (0,) and np.shape(y_proba)[:1] == (0,):  # an hour without labels
             return []
-        checked = self._check_rows(y_true, y_proba, sample_weight)
+        asked = self._asked["question"] if hasattr(self, "_asked") else self.question
+        checked = check_rows(y_true, y_proba, sample_weight, labels, asked)
         n_rows = len(checked.y_index)
         names, codes = check_regimes(regime, n_rows)
         numbers = check_scalars(scalars, n_rows)
@@ -483,44 +481,13 @@ class CalibrationMonitor(BaseEstimator):
         if not hasattr(self, "_history"):
             raise NotFittedError("This CalibrationMonitor has seen no rows: call update first.")
 
-    def _check_rows(
-        self, y_true: ArrayLike, y_proba: ArrayLike, sample_weight: ArrayLike | None
-    ) -> Predictions:
-        labels = getattr(self, "classes_", self.labels)
-        checked = check_predictions(y_true, y_proba, labels=labels)
-        asked = self._asked["question"] if hasattr(self, "_asked") else self.question
-        if sample_weight is not None and asked == "change":
-            raise ValueError(
-                "question='change' counts rows, and takes no sample_weight: leave it out, or ask "
-                "question='level'."
-            )
-        return checked._replace(weight=check_shares(sample_weight, len(checked.y_index)))
-
-    def _take_unlabelled(
-        self,
-        y_proba: ArrayLike,
-        regime: Any,
-        sample_weight: ArrayLike | None,
-        scalars: dict[str, ArrayLike],
-    ) -> None:
-        if sample_weight is not None:
-            raise ValueError("sample_weight counts outcomes: pass it with the labels.")
-        values = check_numeric(y_proba, "y_proba")
-        if values.ndim == 1 or values.shape[1] == 1:
-            check_unit_interval(values.reshape(-1, 1), "y_proba")
-            values = np.stack([1 - values.ravel(), values.ravel()], axis=1)
-        check_probabilities(values, "y_proba")
-        if hasattr(self, "classes_") and values.shape[1] != len(self.classes_):
-            raise ValueError(
-                f"y_proba must have a column for each of {len(self.classes_)} classes, got "
-                f"{values.shape[1]}."
-            )
-        names, codes = check_regimes(regime, len(values))
-        numbers = check_scalars(scalars, len(values))
+    def _take_unlabelled(self, proba: NDArray, regime: Any, scalars: dict[str, ArrayLike]) -> None:
+        names, codes = check_regimes(regime, len(proba))
+        numbers = check_scalars(scalars, len(proba))
         self._start(None)
-        terms = terms_without_labels(values)
+        terms = terms_without_labels(proba)
         for rows in self._history.pieces(len(codes)):
-            some = {name: numbers_of[rows] for name, numbers_of in numbers.items()}
+            some = {name: values[rows] for name, values in numbers.items()}
             self._history.add(names, codes[rows], terms[rows], some, self.log_evidence())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from skcalib._kernels._blocks import FEW_CLASSES, quiet_arithmetic, row_blocks, row_sum
 from skcalib._kernels._brier import squared_error
@@ -27,22 +27,6 @@ N_TERMS = _OF_TEMPERATURE + N_SUMS
 # Of the normal prior on log T, as in TemperatureScaling: few rows leave T near 1.
 _ALPHA = 1.0
 _NORMAL_QUANTILE = 1.959963984540054
-
-# Of such, more than any stream has rows can be added up.
-_LARGEST_SCALAR = 1e100
-
-# What is meant as an option of other functions would be kept as a scalar, and have no effect.
-_NO_SCALARS = {
-    name: f": {way_out}"
-    for names, way_out in (
-        (("weight", "weights", "sample_weights"), "weights are sample_weight"),
-        (("regimes", "group", "groups"), "regime names the regime of each row"),
-        (("labels", "classes", "pos_label"), "CalibrationMonitor(labels=[...]) names the classes"),
-        (("y", "y_pred", "labels_true"), "true labels are y_true"),
-        (("p", "proba", "probabilities", "y_prob", "y_score"), "probabilities are y_proba"),
-    )
-    for name in names
-}
 
 
 class Outcomes(NamedTuple):
@@ -140,47 +124,3 @@ def figures_of(sums: NDArray) -> dict[str, Any]:
     figures["n_unlabelled"] = waiting
     figures["expected_accuracy"] = float(sums[EXPECTED]) / waiting if waiting else None
     return figures
-
-
-def check_shares(sample_weight: ArrayLike | None, n_rows: int) -> NDArray | None:
-    """Weights (n,) in [0, 1], float64; None where none are given. All of them may be 0."""
-    if sample_weight is None:
-        return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
-    if weight.shape not in {(), (n_rows,)}:
-        raise ValueError(
-            f"sample_weight must have shape ({n_rows},), one weight per row, got {weight.shape}."
-        )
-    weight = np.broadcast_to(weight, n_rows)
-    wrong = ~((weight >= 0) & (weight <= 1))  # NaN too
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(
-            f"sample_weight must be in [0, 1] here, got {weight[row]:g} in row {row}: one row "
-            "could raise an alarm alone. For outcomes seen with the probability g pass "
-            "g.min() / g."
-        )
-    return weight
-
-
-def check_scalars(scalars: dict[str, ArrayLike], n_rows: int) -> dict[str, NDArray]:
-    """Named numbers of each row, (n,) float64; one number stands for all rows, NaN for none."""
-    checked = {}
-    for name, given in scalars.items():
-        if name in _NO_SCALARS:
-            raise TypeError(f"update has no argument {name!r}{_NO_SCALARS[name]}.")
-        try:
-            values = np.asarray(given, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"{name} must hold numbers, got {given!r:.80}.") from error
-        if values.shape not in {(), (n_rows,)}:
-            raise ValueError(
-                f"{name} must be one number, or {n_rows}, one per row, got shape {values.shape}."
-            )
-        if (np.abs(values) > _LARGEST_SCALAR).any():
-            raise ValueError(
-                f"{name} must be NaN where there is none, and at most {_LARGEST_SCALAR:g} "
-                f"elsewhere, got {float(np.nanmax(np.abs(values))):g}."
-            )
-        checked[name] = np.broadcast_to(values, n_rows)
-    return checked

@@ -91,12 +91,12 @@ def test_weights_count_in_the_figures():
 
 
 def test_rows_whose_labels_are_late_show_the_expected_accuracy():
-    y, p = draw(100)
-    watching = monitor()
+    y, p = draw(100, K=2)
+    watching = CalibrationMonitor()
     assert watching.update(None, p, regime="a") == []
     assert watching.update(None, p[:, :1], regime="a", latency=2.0) == []
     (_, row) = watching.report().rows
-    both = np.concatenate([p.max(axis=1), np.maximum(p[:, 0], 1 - p[:, 0])])
+    both = np.concatenate([p.max(axis=1)] * 2)
     assert row["n_unlabelled"] == 200
     assert row["expected_accuracy"] == pytest.approx(both.mean())
     assert row["accuracy"] is None
