@@ -13,7 +13,7 @@ Binomial(m, risk), stochastically, although its size was read off these rows: it
 probability at most `delta`, and no later one is tested unless it does.
 """
 
-from math import ceil, log
+from math import ceil, isfinite, log, log1p
 from typing import NamedTuple
 
 import numpy as np
@@ -36,16 +36,22 @@ class RiskPath(NamedTuple):
     bound: NDArray  # (J,), upper bound on its risk
 
 
-def fewest_rows(risk: float, delta: float) -> int:
-    """Rows that must be right, all of them, to show that the risk is no more than this."""
-    return max(1, ceil(log(delta) / log(1 - risk) * (1 - _ROUNDING)))
+def fewest_rows(risk: float, delta: float) -> int | None:
+    """Rows that must be right, all of them, to show that the risk is no more than this.
+
+    None if no number of rows does.
+    """
+    rows = log(delta) / log1p(-risk) * (1 - _ROUNDING)  # log(1 - risk) is 0 from 1e-16 down
+    return max(1, ceil(rows)) if isfinite(rows) else None
 
 
 def prefix_sizes(n_rows: int, first: int | None = None) -> NDArray:
     """Sizes to test: the first, by default a step, then evenly on, and all rows, (J,)."""
     step = max(1, n_rows // _N_STEPS)
-    sizes = np.arange(step if first is None else first, n_rows + 1, step)
-    return np.union1d(sizes, [n_rows]) if len(sizes) else sizes
+    start = step if first is None else first
+    if start > n_rows:  # perhaps by more than an integer of numpy holds
+        return np.empty(0, dtype=np.intp)
+    return np.union1d(np.arange(start, n_rows + 1, step), [n_rows])
 
 
 def risk_path(
@@ -92,13 +98,17 @@ def threshold_of_share(confidence: NDArray, weight: NDArray | None, share: float
 
     Among n + 1 exchangeable rows the last is below the k-th smallest of the others with
     probability at most `k / (n + 1)`: k is the largest for which that is at most `1 - share`.
+
+    Weights that are no whole numbers count no rows, and one row more has no weight among them.
+    Their threshold is the highest that at least this share of the weight reaches.
     """
     order = np.argsort(confidence, kind="stable")
     counts = np.ones(len(order)) if weight is None else weight[order]
     below = np.cumsum(counts)
-    k = (below[-1] + 1) * (1 - share) * (1 + _ROUNDING)
     if weight is None or (counts == np.floor(counts)).all():
-        k = np.floor(k)  # repeated rows are counted in whole ones
+        k = np.floor((below[-1] + 1) * (1 - share) * (1 + _ROUNDING))
+    else:  # in doubt a row more
+        k = below[-1] * (1 - share) * (1 - _ROUNDING)
     if k <= 0:
         return 0.0
     return float(confidence[order][min(int(np.searchsorted(below, k)), len(order) - 1)])

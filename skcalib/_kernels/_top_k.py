@@ -22,7 +22,7 @@ class TopK:
         self._order = np.argsort(-score, kind="stable")
         descending = score[self._order]
         new = np.append(True, descending[1:] != descending[:-1])
-        self._first = np.flatnonzero(new)  # of each set of equal scores
+        self._first = np.append(np.flatnonzero(new), len(score))  # of each set of equal scores
         self._values = values[self._order]
 
     def total(self, k: int, weight: NDArray | None = None) -> NDArray:
@@ -30,10 +30,21 @@ class TopK:
 
         `weight` (n,) is how often each candidate is there.
         """
-        counts = np.ones(len(self._order)) if weight is None else weight[self._order]
-        size = np.add.reduceat(counts, self._first)
-        sums = np.add.reduceat(counts[:, None] * self._values, self._first)
+        counts = self._counts_of_best(k, weight)
+        first = self._first[: np.searchsorted(self._first, len(counts))]
+        size = np.add.reduceat(counts, first)
+        sums = np.add.reduceat(counts[:, None] * self._values[: len(counts)], first)
         before = np.cumsum(size) - size
         chosen = np.clip(k - before, 0, size)
         share = np.divide(chosen, size, out=np.zeros(len(size)), where=size > 0)
         return share @ sums
+
+    def _counts_of_best(self, k: int, weight: NDArray | None) -> NDArray:
+        """How often the first sets of equal scores are there, until k are: often few of many."""
+        n_rows, stop = len(self._order), k
+        while True:
+            end = int(self._first[np.searchsorted(self._first, min(stop, n_rows))])
+            counts = np.ones(end) if weight is None else weight[self._order[:end]]
+            if end == n_rows or counts.sum() >= k:
+                return counts
+            stop = 2 * end

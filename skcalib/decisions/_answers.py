@@ -35,10 +35,34 @@ def with_abstention(classes: NDArray, label: Any) -> NDArray:
     """The classes and the label of abstention after them, (K + 1,)."""
     kinds = classes.dtype.kind, np.asarray(label).dtype.kind
     alike = any(set(kinds) <= set(family) for family in (_NUMBERS, _STRINGS))
-    labels = np.empty(
-        len(classes) + 1,
-        dtype=np.result_type(classes, np.asarray(label)) if alike else object,
-    )
+    if alike:
+        labels = _as_one(classes, label, np.result_type(classes, np.asarray(label)))
+        # Floats hold no integers beyond 2**53, and integers of 64 bits meet in floats.
+        if labels[:-1].tolist() == classes.tolist() and _same(labels[-1], label):
+            return labels
+    return _as_one(classes, label, np.dtype(object))
+
+
+def refuse_other_labels(labels: NDArray, classes: NDArray) -> None:
+    """Raise if labels are numbers and the classes strings, or the other way round."""
+    if _are_strings(labels) != _are_strings(classes):
+        raise TypeError(
+            f"y must hold labels of the type of the classes, such as {classes[:1].tolist()[0]!r}, "
+            f"got {labels[:1].tolist()[0]!r}."
+        )
+
+
+def _as_one(classes: NDArray, label: Any, dtype: np.dtype) -> NDArray:
+    labels = np.empty(len(classes) + 1, dtype=dtype)
     labels[:-1] = classes
     labels[-1] = label
     return labels
+
+
+def _same(held: Any, label: Any) -> bool:
+    """Equal, or NaN both."""
+    return bool(held.item() == label or (held != held and label != label))
+
+
+def _are_strings(labels: NDArray) -> bool:
+    return labels.dtype.kind in "US" or isinstance(labels[0], str | bytes)

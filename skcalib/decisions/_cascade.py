@@ -93,8 +93,8 @@ class CascadeClassifier(BaseMembers):
     ------
     ValueError, TypeError
         By `fit`, unless there is a positive cost for each member and exactly one of `budget` and
-        `thresholds`; for a budget that the first member alone exceeds; for folds that overlap; and
-        for whatever no calibrator takes.
+        `thresholds`; for a cost that is lost in the sum of those before it; for a budget that the
+        first member alone exceeds; for folds that overlap; and for whatever no calibrator takes.
 
     See Also
     --------
@@ -244,8 +244,10 @@ class CascadeClassifier(BaseMembers):
 
     def _fit_on(self, rows: MemberRows) -> dict[str, Any]:
         costs = self._check_costs(len(rows.members))
-        labelled = rows.first
-        proba = [probabilities_of(scores) for scores in rows.scores]
+        counting = [member.that_count() for member in rows.members]
+        labelled = counting[0]
+        here = slice(None) if labelled.index is None else labelled.index
+        proba = [probabilities_of(member.scores)[here] for member in counting]
         weight = np.ones(len(labelled)) if labelled.weight is None else labelled.weight
         losses = [-np.log(label_probabilities(p, labelled.y_index)) for p in proba]
         cascade = Cascade(
@@ -268,7 +270,7 @@ class CascadeClassifier(BaseMembers):
             "stage_costs_": costs,
             "stage_shares_": np.bincount(stage, cascade.weight, minlength=len(costs)),
             "log_loss_": loss,
-            "n_calibration_": len(labelled.that_count()),
+            "n_calibration_": len(labelled),
             "dtype_": np.result_type(*proba),
         }
 
@@ -281,7 +283,14 @@ class CascadeClassifier(BaseMembers):
             )
         if not (np.isfinite(costs).all() and costs.min() > 0):
             raise ValueError(f"costs must be finite and positive, got {costs.tolist()}.")
-        total = np.cumsum(costs)
+        with np.errstate(over="ignore"):
+            total = np.cumsum(costs)
+        if not np.isfinite(total[-1]) or (np.diff(total) <= 0).any():
+            raise ValueError(
+                f"costs must add up to more and more, got {costs.tolist()}: sums of so different "
+                "or so large numbers are rounded. Count in another unit, or leave out the member "
+                "that costs next to nothing."
+            )
         if self.budget is not None and self.budget < total[0]:
             raise ValueError(
                 f"budget must be at least the cost of the first member, {total[0]:g}, which is "

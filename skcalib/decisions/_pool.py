@@ -48,8 +48,8 @@ class TemperaturePool(BaseMembers):
     order : {"pool_first", "calibrate_first", "both"}, default="pool_first"
         Whether the pool gets a temperature, each of its members, or first these and then the pool.
     pooling : {"linear", "geometric"}, default="linear"
-        The weighted mean of probabilities, or of their logarithms: the latter rules out what one
-        member rules out.
+        The weighted mean of probabilities, or of their logarithms: the latter gives little to what
+        one member gives little. Logits of -inf rule a class out; a probability of 0 is smoothed.
     weights : "auto" or array-like of shape (n_members,), default=None
         None weights members alike. "auto" fits the weights of the linear pool to the log loss of
         held-out rows, by expectation maximisation, as if each member had one row to its name
@@ -63,7 +63,9 @@ class TemperaturePool(BaseMembers):
         Precision of the prior on each log T; see :class:`TemperatureScaling`.
     smoothing : "auto" or float, default="auto"
         For probabilities, the share of the uniform distribution mixed in before the logarithm; see
-        :class:`TemperatureScaling`.
+        :class:`TemperatureScaling`. The geometric pool takes logarithms of its members', and
+        smooths each of them: with "auto" by the share that is fitted along with a temperature of
+        its own, whether that is used or not.
     response_method : {"predict_proba", "decision_function", "predict_log_proba"}, \
             default="predict_proba"
         What the members' scores are. The others become probabilities by a softmax.
@@ -238,6 +240,7 @@ class TemperaturePool(BaseMembers):
     def _fit_on(self, rows: MemberRows) -> dict[str, Any]:
         labelled = rows.first
         maps = [self._member_map(member) for member in rows.members]
+        offsets = self._offsets(rows.members)
         ungated = PoolMap(tuple(maps), self.pooling, np.ones(len(maps)) / len(maps))
         proba = ungated.member_probabilities(rows.scores)
         densities = np.stack([label_probabilities(p, labelled.y_index) for p in proba], axis=1)
@@ -245,7 +248,7 @@ class TemperaturePool(BaseMembers):
         gate = None
         if self.gate is not None:
             gate = Gate.fit(self.gate, rows.X, densities, labelled.weight, shares * _GATE_ROWS)
-        pool = PoolMap(tuple(maps), self.pooling, shares, gate)
+        pool = PoolMap(tuple(maps), self.pooling, shares, gate, offsets=offsets)
         if self.order != "calibrate_first":
             pool = pool.at_temperature(self._map_of(pool.pooled(rows.scores, rows.X), labelled))
         served = label_probabilities(pool.predict_proba(rows.scores, rows.X), labelled.y_index)
@@ -263,6 +266,16 @@ class TemperaturePool(BaseMembers):
 
     def _member_map(self, member: CalibrationRows) -> TemperatureMap | None:
         return None if self.order == "pool_first" else self._map_of(member.scores, member)
+
+    def _offsets(self, members: list[CalibrationRows]) -> tuple[float, ...] | None:
+        """Smoothing of members that are taken as they are and whose logarithms are pooled.
+
+        Else a zero, which a forest says of what few trees never saw, is e^-708, and the pool's
+        temperature has to make up for it.
+        """
+        if self.order != "pool_first" or self.pooling == "linear" or members[0].scores.are_logits:
+            return None
+        return tuple(fit_scores(member, self.alpha, self.smoothing)[0] for member in members)
 
     def _map_of(self, scores: Scores, labelled: CalibrationRows) -> TemperatureMap:
         rows = CalibrationRows(

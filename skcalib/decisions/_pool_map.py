@@ -29,6 +29,9 @@ class PoolMap:
     gate : Gate or None
         Shares by context, for the linear pool.
     final : TemperatureMap or None
+    offsets : tuple of float, or None for none
+        What is added to the probabilities of members without a temperature before the logarithm
+        that the geometric pool takes.
     """
 
     members: tuple[TemperatureMap | None, ...]
@@ -36,6 +39,7 @@ class PoolMap:
     shares: NDArray
     gate: Gate | None = None
     final: TemperatureMap | None = None
+    offsets: tuple[float, ...] | None = None
 
     def at_temperature(self, final: TemperatureMap) -> PoolMap:
         """The same pool, its temperature fitted."""
@@ -51,9 +55,12 @@ class PoolMap:
     def pooled(self, scores: Sequence[Scores], X: Any) -> Scores:
         """What the pool says before its temperature: probabilities, or geometric pools' logits."""
         if self.pooling == "geometric":
+            offsets = self.offsets or (0.0,) * len(self.members)
             logs = [
-                refuse_nan_rows(log_softmax(s.source()) if m is None else m.predict_log_proba(s), s)
-                for m, s in zip(self.members, scores, strict=True)
+                refuse_nan_rows(
+                    log_softmax(s.source(c)) if m is None else m.predict_log_proba(s), s
+                )
+                for m, s, c in zip(self.members, scores, offsets, strict=True)
             ]
             logits = geometric_pool(logs, self.shares)
             return Scores(logits, "decision_function", "the geometric pool")

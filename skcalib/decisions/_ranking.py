@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from skcalib._response import score_columns
 from skcalib._validation import (
     Interval,
+    check_labels,
     check_named_groups,
     check_numeric,
     check_options,
@@ -21,6 +22,9 @@ from skcalib._validation import (
 )
 from skcalib.decisions._ranking_table import CandidateRanking
 from skcalib.decisions._regret import RegretDraws
+
+# Differences of differences of sums, and some rounding.
+_HEADROOM = 8
 
 _CONSTRAINTS: dict[str, list[Any]] = {
     "k": [Interval(Integral, 1, None, closed="left"), None],
@@ -74,8 +78,9 @@ def rank_candidates(
         The sorted labels, one per column. Needed where some do not occur in `y_true`.
     pos_label : bool, int, float or str, default=None
         The class that probabilities of shape (n_samples,) are of; see :mod:`skcalib.metrics`.
+        Without `y_true` it needs `labels`.
     n_resamples : int, default=1000
-        Bootstrap samples for the intervals: of rows, or of whole groups where there are groups.
+        Bootstrap samples for the intervals: of rows, or of whole groups where there are several.
     confidence_level : float, default=0.95
         Coverage of the intervals, between 0 and 1.
     random_state : int, RandomState instance or None, default=None
@@ -90,7 +95,8 @@ def rank_candidates(
     ------
     ValueError
         If no utilities are given for more than two classes; if `k` is None and no outcome is a
-        loss, so that nothing is to be decided; or if the arguments do not describe labels and
+        loss, so that nothing is to be decided; for utilities so large that sums overflow, and a
+        name that is that of a difference; or if the arguments do not describe labels and
         probabilities, as the head of :mod:`skcalib.metrics` says.
 
     Notes
@@ -103,7 +109,7 @@ def rank_candidates(
     temperature for each context, it changes the order as well.
 
     The interval is the bootstrap's percentiles. It speaks of new lists like this one, of as many
-    rows; with groups, of new groups.
+    rows; with groups, of new groups. Of a single group its rows are resampled.
 
     References
     ----------
@@ -138,23 +144,25 @@ def rank_candidates(
     arrays, y_index, positive = _check_scores(y_proba, y_true, labels, pos_label)
     shape = next(iter(arrays.values())).shape
     worth = _check_utilities(utilities, shape, positive)
+    _refuse_names_of_differences(list(arrays))
     if k is None and not (worth < 0).any():
         raise ValueError(
             "k must be given where no outcome is a loss: every row promises a gain. Pass how many "
             "to choose, or utilities below 0 for what goes wrong."
         )
     groups_named, lists = _lists(groups, shape[0])
-    utility = {name: (p * worth).sum(axis=1, dtype=np.float64) for name, p in arrays.items()}
-    rows, by_group = [], {}
-    if y_index is not None:
-        reward = np.broadcast_to(worth, shape)[np.arange(shape[0]), y_index]
-        draws = RegretDraws(reward, lists, k, n_resamples, confidence_level, random_state)
-        rows = draws.rows(utility)
-        regrets = {name: draws.regrets(u).tolist() for name, u in utility.items()}
-        by_group = {
-            group: {name: regret[place] for name, regret in regrets.items()}
-            for place, group in enumerate(groups_named)
-        }
+    with np.errstate(under="ignore"):
+        utility = {name: (p * worth).sum(axis=1, dtype=np.float64) for name, p in arrays.items()}
+        rows, by_group = [], {}
+        if y_index is not None:
+            reward = np.broadcast_to(worth, shape)[np.arange(shape[0]), y_index]
+            draws = RegretDraws(reward, lists, k, n_resamples, confidence_level, random_state)
+            rows = draws.rows(utility)
+            regrets = {name: draws.regrets(u).tolist() for name, u in utility.items()}
+            by_group = {
+                group: {name: regret[place] for name, regret in regrets.items()}
+                for place, group in enumerate(groups_named)
+            }
     return CandidateRanking(
         rows=rows,
         utility=utility,
@@ -191,15 +199,39 @@ def _check_scores(
         raise ValueError("y_proba must name at least one array of probabilities, got none.")
     arrays, y_index, positive = {}, None, 1
     for name, proba in named.items():
-        if y_true is None:
+        if y_true is None and labels is None:
+            _refuse_label_alone(pos_label)
             arrays[name] = score_columns(proba, "predict_proba", f"y_proba[{name!r}]")
-        else:
-            checked = check_predictions(y_true, proba, labels=labels, pos_label=pos_label)
-            arrays[name], y_index, positive = checked.proba, checked.y_index, checked.positive
+            continue
+        outcomes = y_true
+        if outcomes is None:  # any label will do to settle which column is which class
+            some = check_labels(np.asarray(labels), "labels")[:1]
+            outcomes = np.broadcast_to(some, len(check_numeric(proba, f"y_proba[{name!r}]")))
+        checked = check_predictions(outcomes, proba, labels=labels, pos_label=pos_label)
+        arrays[name], positive = checked.proba, checked.positive
+        y_index = None if y_true is None else checked.y_index
     shapes = {name: proba.shape for name, proba in arrays.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"y_proba must hold arrays of one shape, got {shapes}.")
     return arrays, y_index, positive
+
+
+def _refuse_label_alone(pos_label: Any) -> None:
+    if pos_label is not None:
+        raise ValueError(
+            f"pos_label={pos_label!r} is one of two classes, and without y_true nothing says which "
+            "the other is: pass labels too, sorted."
+        )
+
+
+def _refuse_names_of_differences(names: list[Any]) -> None:
+    """Raise if a row of the table would have the name of another."""
+    taken = {f"{name} less {names[0]}" for name in names[1:]} & set(names)
+    if taken:
+        raise ValueError(
+            f"y_proba must not name scores {min(taken)!r}: that is the difference of two others. "
+            "Pass another name."
+        )
 
 
 def _check_utilities(utilities: ArrayLike | None, shape: tuple[int, ...], positive: int) -> NDArray:
@@ -219,4 +251,10 @@ def _check_utilities(utilities: ArrayLike | None, shape: tuple[int, ...], positi
         )
     if not np.isfinite(worth).all():
         raise ValueError("utilities must be finite numbers.")
+    most = np.finfo(np.float64).max / _HEADROOM / shape[0]
+    if np.abs(worth).max() > most:
+        raise ValueError(
+            f"utilities must be no larger than {most:.3g}, or sums over {shape[0]:,} rows "
+            f"overflow, got {worth.flat[np.abs(worth).argmax()]:.3g}. Count in another unit."
+        )
     return worth

@@ -86,7 +86,8 @@ class CandidateRanking(Table):
         """What the table is about."""
         chosen = "Candidates that promise a gain" if self.k is None else f"The best {self.k:,}"
         of = f"{chosen} of {self.n_samples:,} candidates"
-        return f"{of} in {self.n_groups:,} groups" if self.n_groups else of
+        groups = "1 group" if self.n_groups == 1 else f"{self.n_groups:,} groups"
+        return f"{of} in {groups}" if self.n_groups else of
 
     @property
     def columns(self) -> list[str]:

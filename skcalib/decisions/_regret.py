@@ -36,20 +36,15 @@ class RegretDraws:
 
     def rows(self, utility: dict[str, NDArray]) -> list[RankingRow]:
         """One for each score, then one for each difference to the first."""
-        rows, differences, first = [], [], None
-        for name, expected in utility.items():
-            figures = self._of_lists(expected).mean(axis=0)
-            resampled = self._resampled(expected)
-            promised, got, best = figures.tolist()
-            interval = self._interval(resampled)
-            rows.append(RankingRow(name, promised, got, best, best - got, *interval))
-            if first is None:
-                first = rows[0], resampled
-                continue
-            of_first, draws_of_first = first
-            interval = self._interval(resampled - draws_of_first)
-            label, change = f"{name} less {of_first.name}", best - got - of_first.regret
-            differences.append(RankingRow(label, None, None, None, change, *interval))
+        resampled = self._resampled(list(utility.values()))
+        rows, differences = [], []
+        for (name, expected), draws in zip(utility.items(), resampled.T, strict=True):
+            promised, got, best = self._of_lists(expected).mean(axis=0).tolist()
+            rows.append(RankingRow(name, promised, got, best, best - got, *self._interval(draws)))
+            if len(rows) > 1:
+                label, change = f"{name} less {rows[0].name}", best - got - rows[0].regret
+                interval = self._interval(draws - resampled[:, 0])
+                differences.append(RankingRow(label, None, None, None, change, *interval))
         return rows + differences
 
     def regrets(self, expected: NDArray) -> NDArray:
@@ -66,22 +61,21 @@ class RegretDraws:
             ]
         )
 
-    def _resampled(self, expected: NDArray) -> NDArray:
-        """Regrets of resamples, (B,)."""
+    def _resampled(self, utilities: list[NDArray]) -> NDArray:
+        """Regrets of resamples, (B, S) of S scores: of the same resamples for each."""
         if len(self.lists) > 1:
-            regrets = self.regrets(expected)
-            return np.array([counts @ regrets / len(regrets) for counts in self._counts()])
-        candidates = _Candidates(expected, self.reward, self.k)
-        figures = np.array([candidates.figures(counts) for counts in self._counts()])
-        return figures[:, _BEST] - figures[:, _GOT]
+            of_groups = np.stack([self.regrets(expected) for expected in utilities], axis=1)
+            return np.array([counts @ of_groups / len(of_groups) for counts in self._counts()])
+        candidates = [_Candidates(expected, self.reward, self.k) for expected in utilities]
+        return np.array([[c.regret(counts) for c in candidates] for counts in self._counts()])
 
     def _counts(self) -> Iterator[NDArray]:
-        """How often each row, or each group, is in a resample: the same for every score."""
+        """How often each row, or each group, is in a resample."""
         generator = RandomState(self.seed)
         n_units = len(self.reward) if len(self.lists) == 1 else len(self.lists)
-        chance = np.full(n_units, 1 / n_units)
         for _ in range(self.n_resamples):
-            yield generator.multinomial(n_units, chance).astype(np.float64)
+            drawn = generator.randint(n_units, size=n_units)
+            yield np.bincount(drawn, minlength=n_units).astype(np.float64)
 
     def _interval(self, resampled: NDArray) -> tuple[float, float]:
         low, high = np.quantile(resampled, self.tails)
@@ -108,3 +102,8 @@ class _Candidates:
             return counts @ self.per_row / self.n_rows
         totals = [top.total(self.k, weight) for top in (self.by_promise, self.by_hindsight)]
         return np.concatenate(totals) / min(self.k, self.n_rows)
+
+    def regret(self, weight: NDArray) -> float:
+        """Of rows that are there so often."""
+        _, got, best = self.figures(weight).tolist()
+        return best - got

@@ -21,11 +21,17 @@ from skcalib._kernels._risk_path import (
     threshold_of_share,
 )
 from skcalib._response import RESPONSE_METHODS, Scores
-from skcalib._validation import Interval, StrOptions, check_labels, check_weights
+from skcalib._validation import (
+    Interval,
+    StrOptions,
+    check_labels,
+    check_same_length,
+    check_weights,
+)
 from skcalib.calibrators._base import BaseCalibrator
 from skcalib.calibrators._map import CalibrationMap
 from skcalib.calibrators._rows import CalibrationRows
-from skcalib.decisions._answers import abstention_of, with_abstention
+from skcalib.decisions._answers import abstention_of, refuse_other_labels, with_abstention
 from skcalib.decisions._probabilities import probabilities_of
 from skcalib.decisions._selective_summary import SelectiveSummary
 
@@ -105,7 +111,8 @@ class SelectiveClassifier(BaseCalibrator):
     coverage : float, default=None
         The share of rows to be answered, above 0 and at most 1. A further row is, with at least
         this probability: the threshold is the k-th smallest of n confidences,
-        ``k = floor((n + 1) (1 - coverage))``. No labels are looked at for it.
+        ``k = floor((n + 1) (1 - coverage))``. Of rows with weights that are no whole numbers at
+        least this share of the weight is answered. No labels are looked at for it.
     confidence : float, default=0.9
         Probability, over the rows that choose the threshold, with which `risk_bound_` holds.
     abstain_label : object, default=None
@@ -157,8 +164,9 @@ class SelectiveClassifier(BaseCalibrator):
     ------
     ValueError, TypeError
         By `fit`, unless exactly one of `threshold`, `max_risk` and `coverage` is given; if
-        `abstain_label` is a class; with `max_risk`, for weights that differ, and for a `cv` that
-        holds rows out more than once; and for whatever no calibrator takes.
+        `abstain_label` is a class; with `max_risk`, for weights that differ, for a `cv` that holds
+        rows out more than once, and for a risk so small that no number of rows shows it; and for
+        whatever no calibrator takes.
 
     Warns
     -----
@@ -301,9 +309,18 @@ class SelectiveClassifier(BaseCalibrator):
         -------
         score : float
             Between 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            If there is not one label for each row.
+        TypeError
+            If the labels are strings and the classes numbers, or the other way round.
         """
         proba = self.predict_proba(X)
         labels = check_labels(y)
+        check_same_length(len(proba), labels)
+        refuse_other_labels(labels, self.classes_)
         right = self._reach(proba) & (self.classes_[proba.argmax(axis=1)] == labels)
         return float(np.average(right, weights=check_weights(sample_weight, len(labels))))
 
@@ -331,6 +348,15 @@ class SelectiveClassifier(BaseCalibrator):
                 f"exactly one of {', '.join(_MODES)} must be given, got "
                 f"{' and '.join(given) or 'none of them'}."
             )
+        if self.max_risk is not None and self._fewest_rows() is None:
+            raise ValueError(
+                f"max_risk must be a risk that rows can show: for {self.max_risk:g} it would take "
+                "more than can be counted. Allow more."
+            )
+
+    def _fewest_rows(self) -> int | None:
+        """Rows that a bound takes at least, where one is asked for."""
+        return None if self.max_risk is None else fewest_rows(self.max_risk, 1 - self.confidence)
 
     def _fit_map(self, rows: CalibrationRows) -> SelectiveMap:
         label = abstention_of(rows.classes, self.abstain_label)
@@ -342,7 +368,7 @@ class SelectiveClassifier(BaseCalibrator):
         weight = None if alike else rows.weight
         top, correct = top_label(probabilities_of(rows.scores)[_index(rows)], rows.y_index)
         delta = 1 - self.confidence
-        fewest = None if self.max_risk is None else fewest_rows(self.max_risk, delta)
+        fewest = self._fewest_rows()
         path = risk_path(top, correct, weight, prefix_sizes(len(top), fewest), delta)
         threshold = self._chosen_threshold(path, top, weight)
         # A prefix of its own: a threshold that is given lies between those of the path.
@@ -403,8 +429,8 @@ def _why_never(fitted: SelectiveMap, max_risk: float | None) -> str:
     """What kept every threshold from showing the risk, and what to do about it."""
     too_few = fitted.fewest_rows is not None and fitted.n_rows < fitted.fewest_rows
     why = (
-        f"{fitted.n_rows} calibration rows are too few, {fitted.fewest_rows} without an error are "
-        "needed. Pass more rows, or allow more risk."
+        f"{fitted.n_rows} calibration rows are too few, {fitted.fewest_rows:.15g} without an error "
+        "are needed. Pass more rows, or allow more risk."
         if too_few
         else "the most confident rows are wrong too often. Allow more risk, or use a better model."
     )

@@ -55,4 +55,6 @@ class SelectiveSummary(Table):
     @property
     def footnote(self) -> str:
         """What is served."""
+        if self.chosen == np.inf:
+            return "No row is answered."
         return f"Rows of a confidence of {self.chosen:.4g} or more are answered."

@@ -81,3 +81,44 @@ def test_a_first_stage_that_is_never_right_passes_all_on():
     confidence, loss = np.array([[0.9, 0.9], [0.6, 0.9]]), np.array([[2.0, 1.0], [2.0, 1.0]])
     cascade = Cascade(confidence, loss, np.array([1.0, 2.0]), np.array([0.5, 0.5]))
     np.testing.assert_array_equal(best_thresholds(cascade, 2.0), [np.inf])
+
+
+@pytest.mark.parametrize("first", [10.0, 1e3, 1e5, 1e7])
+@pytest.mark.parametrize("n_on", [1, 7, 100, 299])
+def test_a_budget_that_is_met_exactly_is_met_beside_a_dear_first_stage(first, n_on):
+    # n_on of 300 rows go on, at a cost of 1 each.
+    confidence = np.ones((300, 2))
+    confidence[:n_on, 0] = 0.6
+    confidence[n_on:, 0] = 0.9
+    loss = np.where(confidence < 0.9, 1.0, 0.1)
+    cascade = Cascade(confidence, loss, np.array([first, first + 1]), np.full(300, 1 / 300))
+    np.testing.assert_array_equal(best_thresholds(cascade, first + n_on / 300), [0.9])
+    # And with a row less to pay for none can go, as they are equally sure.
+    np.testing.assert_array_equal(best_thresholds(cascade, first + (n_on - 1) / 300), [0.0])
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-3, 1e3, 1e300])
+def test_the_unit_of_costs_changes_no_threshold(unit):
+    cascade = draw(200, 3, 0)
+    budget = cascade.cost.mean()
+    other = cascade._replace(cost=cascade.cost * unit)
+    with np.errstate(all="raise"):
+        found = best_thresholds(other, budget * unit)
+    np.testing.assert_array_equal(found, best_thresholds(cascade, budget))
+
+
+def test_a_single_stage_has_no_threshold():
+    assert best_thresholds(draw(5, 1, 0), 10.0).shape == (0,)
+
+
+def test_each_stage_is_sorted_once(monkeypatch):
+    sorted_columns = []
+    argsort = np.argsort
+
+    def counting(values, **options):
+        sorted_columns.append(len(values))
+        return argsort(values, **options)
+
+    monkeypatch.setattr(np, "argsort", counting)
+    best_thresholds(draw(50, 4, 0), 8.0)
+    assert sorted_columns == [50, 50, 50]

@@ -144,3 +144,27 @@ def test_a_whole_weight_counts_as_so_many_rows():
     for share in (0.3, 0.77, 0.9):
         repeated = threshold_of_share(np.repeat(confidence, weight), None, share)
         assert threshold_of_share(confidence, weight.astype(float), share) == repeated
+
+
+@pytest.mark.parametrize("unit", [1 / 2000, 0.01, 0.3, 1, 7.5])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.77, 0.9, 1.0])
+def test_whatever_equal_weights_count_in_the_share_is_reached(unit, share):
+    confidence = np.random.default_rng(3).random(2000)
+    threshold = threshold_of_share(confidence, np.full(2000, unit), share)
+    # at least the share, and no more than the next row beyond it
+    assert share <= np.mean(confidence >= threshold) <= share + 1.001 / 2000
+
+
+def test_of_weights_that_are_no_whole_numbers_the_share_is_reached_and_no_row_more():
+    confidence = np.array([0.9, 0.8, 0.7, 0.6])
+    weight = np.array([0.2, 0.1, 0.3, 0.4])
+    # from the top .2, .3, .6 and 1 of the weight
+    found = [threshold_of_share(confidence, weight, share) for share in (0.15, 0.25, 0.55, 0.65)]
+    assert found == [0.9, 0.8, 0.7, 0.6]
+
+
+def test_a_risk_below_the_precision_of_one_takes_as_many_rows_as_it_says():
+    # log(.1) / log(1 - r) = 2.302585 / r for a small r
+    assert fewest_rows(1e-17, 0.1) == pytest.approx(2.302585092994046e17, rel=1e-9)
+    assert fewest_rows(5e-324, 0.1) is None
+    assert len(prefix_sizes(100, 10**30)) == 0

@@ -32,3 +32,16 @@ def test_weights_are_repetitions():
         weight = rng.multinomial(20, np.full(20, 1 / 20))
         repeated = TopK(np.repeat(score, weight), np.repeat(value, weight, axis=0))
         np.testing.assert_allclose(TopK(score, value).total(7, weight), repeated.total(7))
+
+
+@pytest.mark.parametrize("k", [1, 3, 10, 400])
+def test_only_as_many_candidates_as_the_best_take_are_looked_at(k):
+    rng = np.random.default_rng(1)
+    score, value = rng.permutation(500), rng.normal(size=(500, 1))
+    best = np.argsort(-score)
+    weight = np.zeros(500)
+    weight[best[::2]] = 1  # every other: the best k are among the first 2 k
+    expected = value[best[: 2 * k : 2]].sum()
+    assert TopK(score, value).total(k, weight)[0] == pytest.approx(expected)
+    weight[best[4 * k + 2 :]] = np.nan  # never read, or the total would not be a number
+    assert TopK(score, value).total(k, weight)[0] == pytest.approx(expected)

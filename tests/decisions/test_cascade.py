@@ -115,6 +115,24 @@ def test_weights_count_as_repetitions():
     assert weighted.mean_cost_ == pytest.approx(repeated.mean_cost_)
 
 
+@pytest.mark.parametrize("budget", [2.0, 3.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_of_weight_zero_change_nothing(seed, budget):
+    rng = np.random.default_rng(seed)
+    blocks, y = rng.dirichlet(np.full(3, 0.5), (200, 3)), rng.integers(0, 3, 200)
+    model = CascadeClassifier(costs=[1, 2, 4], budget=budget, classes=[0, 1, 2])
+    without = model.fit(blocks[:100], y[:100]).thresholds_
+    with_them = model.fit(blocks, y, sample_weight=np.repeat([1, 0], 100))
+    np.testing.assert_array_equal(with_them.thresholds_, without)
+    assert with_them.n_calibration_ == 100
+
+
+def test_a_cascade_of_one_asks_it_about_every_row():
+    model = CascadeClassifier(costs=[2], budget=2, classes=[0, 1]).fit(X[:, :1], Y)
+    assert len(model.thresholds_) == 0
+    assert model.mean_cost_ == pytest.approx(2)
+
+
 def test_single_precision_reaches_a_threshold_as_it_is_written():
     blocks = np.array([[[0.1, 0.9], [0.5, 0.5]]] * 3, dtype=np.float32)
     model = CascadeClassifier(thresholds=[0.9], **BINARY).fit(blocks, [1, 1, 1])
@@ -188,6 +206,8 @@ def test_nothing_warns_of_arithmetic():
         ({"budget": 2}, "costs must be given"),
         ({"costs": [1], "budget": 2}, r"one number for each member, \(2,\), got \(1,\)"),
         ({"costs": [1, 0], "budget": 2}, "costs must be finite and positive"),
+        ({"costs": [1e20, 1], "budget": 1e20}, r"costs must add up to more and more.* unit"),
+        ({"costs": [1e308, 1e308], "budget": 1e308}, "costs must add up to more and more"),
         ({"costs": [2, 4], "budget": 1}, "at least the cost of the first member, 2, .* got 1"),
         ({"costs": [1, 4], "budget": 0}, "The 'budget' parameter"),
         ({"costs": [1, 4], "thresholds": [0.5, 0.5]}, "thresholds must hold a number between"),

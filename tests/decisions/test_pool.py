@@ -103,6 +103,31 @@ def test_the_geometric_pool_is_softmax_of_mean_log_probabilities():
     )
 
 
+@pytest.mark.parametrize("zeros", [1, 3])
+def test_a_zero_of_one_member_does_not_ruin_the_geometric_pool(zeros):
+    # Both say .8 of rows that are right in 80 %, and one of them has seen no label of a few.
+    proba = np.tile([[[0.2, 0.8], [0.2, 0.8]]], (100, 1, 1))
+    y = np.repeat([1, 0], [80, 20])
+    proba[-zeros:, 0] = [0.0, 1.0]
+    model = TemperaturePool(pooling="geometric").fit(proba, y)
+    assert 0.5 < model.temperature_ < 2
+    assert model.predict_proba(proba[:1])[0, 1] == pytest.approx(0.8, abs=0.08)
+    assert model.log_losses_[-1] < mean_log_loss(np.log(np.tile([0.5, 0.5], (100, 1))), y)
+
+
+def test_the_geometric_pool_smooths_its_members_by_the_share_that_is_given():
+    logits, y = draw(14, n_members=2)
+    proba = softmax(logits, axis=2)
+    proba[0, 0] = np.where(np.arange(4) == y[0], 0.0, 1 / 3)
+    model = TemperaturePool(pooling="geometric", smoothing=0.1, alpha=0).fit(proba, y)
+    mean = np.log(0.9 * proba + 0.1 / 4).mean(axis=1)
+    expected = best_temperature(mean, y)
+    assert model.temperature_ == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(
+        model.predict_proba(proba), softmax(mean / expected, axis=1), atol=1e-6
+    )
+
+
 # Weights
 
 

@@ -1,6 +1,7 @@
 """Candidates by what they promise, and the regret of choosing so."""
 
-from itertools import combinations
+from itertools import combinations, product
+from time import perf_counter
 
 import numpy as np
 import pandas as pd
@@ -166,6 +167,55 @@ def test_without_outcomes_there_is_an_order_and_no_regret():
         ranking["a"]
 
 
+def test_the_positive_class_is_the_same_with_outcomes_and_without():
+    options = {"k": 1, "labels": [0, 1], "pos_label": 0}
+    # .9 and .2 are of the class 0: with utilities of 1 and -1 worth .9 - .1 and .2 - .8.
+    for outcomes in ({}, {"y_true": [0, 1]}):
+        ranking = rank_candidates([0.9, 0.2], utilities=[1, -1], **options, **outcomes, **FAST)
+        np.testing.assert_allclose(ranking.utility["scores"], [0.8, -0.6])
+        default = rank_candidates([0.9, 0.2], **options, **outcomes, **FAST)
+        np.testing.assert_allclose(default.utility["scores"], [0.9, 0.2])
+    two = np.array([[0.9, 0.1], [0.2, 0.8]])
+    of_strings = rank_candidates(two, k=1, labels=["no", "yes"], pos_label="no")
+    np.testing.assert_allclose(of_strings.utility["scores"], [0.9, 0.2])
+
+
+def test_of_a_single_group_the_rows_are_resampled():
+    options = {"k": 2, "y_true": REPAID, **FAST}
+    one, without = rank_candidates(P, groups=list("aaaa"), **options), rank_candidates(P, **options)
+    assert one["scores"] == without["scores"]
+    assert one["scores"].lower < one["scores"].upper
+    assert str(one).startswith("The best 2 of 4 candidates in 1 group\n")
+
+
+def test_a_resample_is_a_draw_of_rows_with_replacement():
+    # Without k the regret of a resample is the mean of its rows' own. The first three are chosen:
+    # the second should not have been, and the fourth should.
+    ranking = rank_candidates(
+        P, utilities=[-5, 1], y_true=REPAID, n_resamples=4000, confidence_level=0.5, random_state=0
+    )
+    regrets = np.array([0.0, 5.0, 0.0, 1.0])
+    every = [np.mean(draw) for draw in product(regrets, repeat=4)]
+    row = ranking["scores"]
+    assert (row.lower, row.upper) == tuple(np.quantile(every, [0.25, 0.75]))
+
+
+def test_differences_are_of_the_same_resamples():
+    ranking = rank_candidates({"a": P, "b": P.copy()}, k=2, y_true=REPAID, **FAST)
+    difference = ranking["b less a"]
+    assert (difference.regret, difference.lower, difference.upper) == (0, 0, 0)
+
+
+@pytest.mark.slow
+def test_the_best_of_many_rows_are_resampled_in_seconds():
+    rng = np.random.default_rng(0)
+    p = rng.random(100_000)
+    y = (rng.random(100_000) < p).astype(int)
+    begun = perf_counter()
+    rank_candidates({"a": p, "b": p**2}, k=1000, y_true=y, random_state=0)
+    assert perf_counter() - begun < 20  # 52 s with draws for each score and all rows summed
+
+
 def test_it_prints_and_becomes_a_data_frame():
     ranking = rank_candidates({"raw": P, "new": P**2}, k=2, y_true=REPAID, **FAST)
     assert str(ranking).startswith("The best 2 of 4 candidates\nprobabilities  promised")
@@ -178,6 +228,9 @@ def test_nothing_warns_of_arithmetic_and_inputs_are_not_written_to():
     kept = p.copy()
     with np.errstate(all="raise"):
         rank_candidates(p, k=2, y_true=y, **FAST)
+        rank_candidates(np.array([[1e-300, 1.0]] * 3), utilities=[1e-100, -1], y_true=y, **FAST)
+        rank_candidates([0.5, 0.25, 0.5], utilities=[1e-300, -1e-310], k=2, y_true=y, **FAST)
+        rank_candidates([0.5, 0.25, 0.5], utilities=[-5e306, 5e306], k=2, y_true=y, **FAST)
     np.testing.assert_array_equal(p, kept)
 
 
@@ -189,6 +242,13 @@ def test_nothing_warns_of_arithmetic_and_inputs_are_not_written_to():
         (P, {"k": 0}, "The 'k' parameter"),
         (P, {"k": 1, "utilities": [1, 2, 3]}, r"utilities must have shape \(2,\)"),
         (P, {"k": 1, "utilities": [1, np.nan]}, "utilities must be finite"),
+        (P, {"k": 1, "utilities": [-1e308, 1]}, "utilities must be no larger than .* got -1e.308"),
+        (P, {"k": 1, "pos_label": 1}, "pos_label=1 is one of two classes, and without y_true"),
+        (P, {"k": 1, "labels": [0, 1], "pos_label": 2}, "pos_label=2 is not among the labels"),
+        (P, {"k": 1, "labels": [0, 1, 2]}, "labels must name two classes"),
+        (np.eye(4), {"k": 1, "labels": [0, 1]}, "labels must hold one label per column"),
+        (P, {"k": 1, "labels": []}, "labels has no rows"),
+        ({"a": P, "b": P, "b less a": P}, {"k": 1}, "y_proba must not name scores 'b less a'"),
         (np.eye(3), {"k": 1}, "utilities must be given for 3 classes"),
         (2 * P, {"k": 1}, r"y_proba\['scores'\] must hold probabilities"),
         (P, {"k": 1, "groups": [1, 2]}, "inconsistent numbers of samples: 4 and 2"),

@@ -21,6 +21,7 @@ from sklearn.svm import LinearSVC
 from skcalib import TemperatureScaling
 from skcalib.datasets import load_logits
 from skcalib.decisions import SelectiveClassifier
+from skcalib.decisions._answers import with_abstention
 
 # Ten rows of falling confidence; the fifth and the ninth are wrong.
 CONFIDENCE = np.array([0.99, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55])
@@ -222,6 +223,26 @@ def test_a_class_is_no_label_of_abstention():
         SelectiveClassifier(threshold=0.6).fit(PROBA, np.array(["abstain", "go"])[Y])
 
 
+@pytest.mark.parametrize(
+    ("classes", "label"),
+    [
+        (np.array([2**63 + 1, 2**63 + 3], dtype=np.uint64), None),  # and -1 would be floats
+        (np.array([2**53 + 1, 2**53 + 3]), np.nan),
+        (np.array([-(2**63), 5]), None),
+    ],
+)
+def test_answers_are_the_classes_to_the_last_digit(classes, label):
+    model = SelectiveClassifier(threshold=0.6, classes=classes, abstain_label=label)
+    answers = model.fit(PROBA, classes[Y]).predict(PROBA).tolist()
+    assert answers[:9] == [int(classes[1])] * 9
+    np.testing.assert_equal(answers[9], model.abstain_label_)
+
+
+def test_a_label_that_floats_round_stays_as_it_is():
+    answers = with_abstention(np.array([1.0, 2.0]), 2**53 + 1)
+    assert answers.tolist() == [1.0, 2.0, 2**53 + 1]
+
+
 def test_several_labels_of_abstention_are_refused():
     with pytest.raises(TypeError, match="abstain_label must be one label"):
         SelectiveClassifier(threshold=0.6, abstain_label=[-1]).fit(PROBA, Y)
@@ -236,6 +257,22 @@ def test_an_abstention_counts_as_an_answer_that_is_not_right():
     assert model.score(PROBA, Y) == accuracy_score(Y, model.predict(PROBA))
     weight = np.arange(10.0)
     assert model.score(PROBA, Y, weight) == (0 + 1 + 2 + 3 + 5 + 6) / 45
+
+
+def test_a_score_needs_a_label_for_each_row_of_the_type_of_the_classes():
+    model = SelectiveClassifier(threshold=0.7).fit(PROBA, Y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples: 10 and 1"):
+        model.score(PROBA, [1])
+    with pytest.raises(TypeError, match="y must hold labels of the type of the classes, such as 0"):
+        model.score(PROBA, Y.astype(str))
+    assert model.score(PROBA, np.full(10, 7)) == 0  # a label of no class is never answered
+
+
+def test_the_summary_says_that_no_row_is_answered():
+    model = SelectiveClassifier(max_risk=0.01)
+    with pytest.warns(UserWarning, match="No threshold"):
+        summary = model.fit(PROBA, Y).summary()
+    assert str(summary).endswith("\nNo row is answered.")
 
 
 def test_the_summary_shows_what_each_threshold_answers():
@@ -269,6 +306,13 @@ def test_other_weights_have_no_bound():
     assert model.summary().records[0][3] is None
     with pytest.raises(ValueError, match="sample_weight must be one number or 0 with max_risk"):
         SelectiveClassifier(max_risk=0.5).fit(PROBA, Y, sample_weight=np.r_[np.ones(9), 2])
+
+
+@pytest.mark.parametrize("unit", [0.1, 0.01, 1])
+def test_a_share_does_not_depend_on_the_unit_of_weights(unit):
+    proba, y = calibrated_draw(np.random.default_rng(0), 500)
+    model = SelectiveClassifier(coverage=0.5).fit(proba, y, sample_weight=np.full(500, unit))
+    assert 0.5 <= model.coverage_ <= 0.5 + 1.001 / 500
 
 
 def test_folds_that_overlap_have_no_bound(iris):
@@ -376,6 +420,13 @@ def test_a_share_lies_between_zero_and_one(wrong):
         SelectiveClassifier(**wrong).fit(PROBA, Y)
     with pytest.raises(ValueError, match="The 'confidence' parameter"):
         SelectiveClassifier(threshold=0.5, confidence=1).fit(PROBA, Y)
+
+
+def test_a_risk_that_nothing_can_show_is_refused_and_a_small_one_says_what_it_takes():
+    with pytest.raises(ValueError, match="max_risk must be a risk that rows can show"):
+        SelectiveClassifier(max_risk=1e-320).fit(PROBA, Y)
+    with pytest.warns(UserWarning, match=r"2\.3025850929\d*e\+17 without an error"):
+        SelectiveClassifier(max_risk=1e-17).fit(PROBA, Y)
 
 
 def test_a_model_without_probabilities_is_refused(iris):
