@@ -54,3 +54,34 @@ def test_of_two_writers_the_last_one_stays_whole(tmp_path):
             other.write_text("other")
         assert path.read_text() == "other"
     assert path.read_text() == "one"
+
+
+def test_what_is_replaced_hands_on_its_permissions(tmp_path):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    path.chmod(0o640)
+    with written_whole(path) as partial:
+        partial.write_text("new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o640)
+
+
+def test_a_file_that_nobody_may_write_is_not_replaced(tmp_path):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    path.chmod(0o444)
+    with pytest.raises(PermissionError, match="read-only"), written_whole(path):
+        pytest.fail("there is nothing to write to")
+    assert path.read_text() == "old"
+
+
+def test_errors_name_the_file_that_was_asked_for(tmp_path):
+    path = tmp_path / "nowhere" / "out.txt"
+    with pytest.raises(FileNotFoundError) as error, written_whole(path):
+        pytest.fail("there is nothing to write to")
+    assert error.value.filename == str(path)
+
+
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path):
+    with written_whole(tmp_path / ("x" * 255)) as partial:
+        partial.write_text("")
+    assert [len(path.name) for path in tmp_path.iterdir()] == [255]

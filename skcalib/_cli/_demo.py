@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 import skcalib
+from skcalib._files import written_whole
 
 # Of both the table and the pictures, so that they say the same.
 _N_BINS = 10
@@ -133,4 +134,5 @@ def _draw(comparisons: Sequence[_Comparison], path: Path) -> None:
                 comparison.y, proba, n_bins=_N_BINS, name=name, ax=ax
             )
         ax.set_title(comparison.name)
-    figure.savefig(path, dpi=120)
+    with written_whole(path) as written:
+        figure.savefig(written, dpi=120, format=path.suffix[1:] or "png")

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 OK = 0
 ALARM = 1
 FAILED = 2
 INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
+TERMINATED = 143
 _PIPE_CLOSED = 141
 
 # What is wrong with what the user gave, an extra that is missing, a machine that is too small.
 _EXPECTED = (ImportError, MemoryError, OSError, TypeError, ValueError)
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as something that files are cleaned up after."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,9 +42,12 @@ def run_safely(run: Callable[[argparse.Namespace], int], options: argparse.Names
         warnings.simplefilter("ignore")  # other packages' notes to their own users
         warnings.simplefilter("default", UserWarning)
         try:
-            status, complaint = run(options), ""
+            with _ended_by_sigterm():
+                status, complaint = run(options), ""
         except KeyboardInterrupt:
             status, complaint = INTERRUPTED, "interrupted"
+        except _Terminated:
+            status, complaint = TERMINATED, "terminated"
         except BrokenPipeError:
             # Whoever read our output has enough; Python would complain again while it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -48,6 +59,24 @@ def run_safely(run: Callable[[argparse.Namespace], int], options: argparse.Names
     if complaint:
         print(f"{name}: {complaint}", file=sys.stderr)
     return status
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends what runs as Ctrl-C does, unless the process has its own way with it."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: Any) -> NoReturn:
+    raise _Terminated
 
 
 def _said(error: BaseException) -> str:

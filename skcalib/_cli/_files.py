@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -11,6 +12,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+# Floats above it need not be integers any more.
+_EXACT = 2**53
+
+# Among numbers these stand for a missing one. Among words they are words: a class, a country.
+_MISSING = {
+    "NA",
+    "N/A",
+    "n/a",
+    "<NA>",
+    "#N/A",
+    "NaN",
+    "nan",
+    "-NaN",
+    "-nan",
+    "NULL",
+    "null",
+    "None",
+}
 
 _UNREADABLE = (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile, zlib.error)
 
@@ -73,7 +93,7 @@ def open_file(text: str) -> tuple[DataFile, str | None]:
     """The file of ``path`` or ``path:name``, and the name."""
     path, name = _split(text)
     reader = _READERS.get(Path(path).suffix.lower())
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise ValueError(f"{path}: no such file")
     if reader is None:
         raise ValueError(f"{path}: is none of {', '.join(_READERS)}")
@@ -91,7 +111,7 @@ def column(text: str, beside: DataFile | None, usual_names: Sequence[str], optio
     """One value for each row: a column of the file beside, or of another: ``path[:name]``."""
     if beside is not None and text in beside.names:
         return flat(beside.named(text), f"{beside.path}:{text}")
-    if beside is not None and not Path(_split(text)[0]).exists():
+    if beside is not None and not os.path.exists(path_of(text)):
         raise ValueError(
             f"{text}: is neither a file nor among {beside._listing()} of {beside.path}"
         )
@@ -111,8 +131,16 @@ def flat(values: Any, name: str) -> Any:
 
 
 def plain_labels(values: Any) -> NDArray:
-    """A column of labels as an array; words in an array of words."""
+    """A column of labels as an array; words in an array of words, whole floats as integers.
+
+    A table has floats where a column of integers went through a missing value or another program;
+    the classes they name are 0 and 1, not 0.0 and 1.0.
+    """
     array = np.asarray(values)
+    if array.dtype.kind == "f":
+        wide = array.astype(np.float64)  # half precision ends below the limit
+        if (np.abs(wide) < _EXACT).all() and (wide % 1 == 0).all():
+            return wide.astype(np.int64)
     if array.dtype.kind == "O" and all(isinstance(label, str) for label in array.tolist()):
         return array.astype(str)
     return array
@@ -127,12 +155,27 @@ def import_pandas(why: str) -> Any:
     return pd
 
 
+def path_of(text: str) -> str:
+    """The path of ``path`` or ``path:name``."""
+    return _split(text)[0]
+
+
+def is_data_file(path: str) -> bool:
+    """Whether it is a file that could be read here."""
+    return Path(path).suffix.lower() in _READERS and os.path.exists(path)
+
+
 def _split(text: str) -> tuple[str, str | None]:
-    """``path:name`` apart; a path may hold colons, and is then one that exists."""
-    path, colon, name = text.rpartition(":")
-    if not colon or not name or Path(text).exists() or Path(path).suffix.lower() not in _READERS:
+    """``path:name`` apart; both may hold colons: the path is then one that exists."""
+    if os.path.exists(text):
         return text, None
-    return path, name
+    ends = [i for i, letter in enumerate(text) if letter == ":" and i + 1 < len(text)]
+    ends = [i for i in ends if Path(text[:i]).suffix.lower() in _READERS]
+    for i in ends:
+        if os.path.exists(text[:i]):
+            return text[:i], text[i + 1 :]
+    # None exists: what is said to be missing is the longest.
+    return (text[: ends[-1]], text[ends[-1] + 1 :]) if ends else (text, None)
 
 
 def _read_npy(path: str) -> DataFile:
@@ -151,7 +194,21 @@ def _read_csv(path: str) -> DataFile:
     # Before pandas 3.1 the parser of default is off by a digit here and there.
     is_exact = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
     options = {} if is_exact else {"float_precision": "round_trip"}
-    return DataFile(path, frame=pd.read_csv(path, **options))
+    frame = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
+    doubtful = [name for name in frame if _are_words(frame[name]) and _MISSING & set(frame[name])]
+    if doubtful:
+        missing = ["", *_MISSING]
+        again = pd.read_csv(
+            path, usecols=doubtful, keep_default_na=False, na_values=missing, **options
+        )
+        for name in doubtful:
+            if again[name].dtype.kind in "iuf" and again[name].notna().any():
+                frame[name] = again[name]
+    return DataFile(path, frame=frame)
+
+
+def _are_words(values: Any) -> bool:
+    return values.dtype.kind not in "biufcmM"
 
 
 def _read_parquet(path: str) -> DataFile:

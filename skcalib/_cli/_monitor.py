@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 from contextlib import ExitStack
+from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import skcalib
 from skcalib._cli._errors import ALARM, OK
@@ -96,14 +100,15 @@ def _monitor(options: argparse.Namespace) -> int:
     rows, proba, classes = before_and_after(options, model, also=("regime", "time"))
     if rows.weight is not None and rows.weight.max() > 1:
         raise ValueError("--weights must be in [0, 1]: see CalibrationMonitor")
-    monitor = begun(options, classes)
+    state = _state_of(options.state)
+    monitor = begun(options, classes, state)
     if options.restart and hasattr(monitor, "alarms_"):
         monitor.restart()
     served = list(proba.values())[-1]
     order = in_time(rows.others["time"], len(rows))
     regime = rows.others["regime"]
     raised = watch(monitor, rows.y, served, regime, rows.weight, order, quiet=options.quiet)
-    _write(options, monitor)
+    _write(options, monitor, state)
     if not options.quiet:
         print(monitor.report())
         for alarm in raised:
@@ -112,21 +117,29 @@ def _monitor(options: argparse.Namespace) -> int:
     return ALARM if raised or monitor.has_alarmed_ else OK
 
 
-def begun(options: argparse.Namespace, classes: Any) -> CalibrationMonitor:
-    """The monitor of the state file, or a new one."""
+def _state_of(path: str | None) -> bytes | None:
+    """What the state file holds; None if there is none yet."""
+    if path is None or not os.path.exists(path):
+        return None
+    return Path(path).read_bytes()
+
+
+def begun(
+    options: argparse.Namespace, classes: Any, state: bytes | None = None
+) -> CalibrationMonitor:
+    """The monitor of a state, or a new one."""
     asked = {name: getattr(options, name) for name in QUESTION}
     asked = {name: value for name, value in asked.items() if value is not None}
-    state = getattr(options, "state", None)
-    if state is None or not Path(state).exists():
+    if state is None:
         return CalibrationMonitor(**asked, labels=classes)
     try:
-        monitor = CalibrationMonitor.from_json(Path(state).read_text(encoding="utf-8"))
+        monitor = CalibrationMonitor.from_json(state.decode("utf-8"))
     except ValueError as error:
-        raise ValueError(f"{state}: {error}") from error
+        raise ValueError(f"{options.state}: {error}") from error
     for name, value in asked.items():
         if value != getattr(monitor, name):
             raise ValueError(
-                f"--{name.replace('_', '-')} {value} is not that of {state}, "
+                f"--{name.replace('_', '-')} {value} is not that of {options.state}, "
                 f"{getattr(monitor, name)}: leave it out, or begin a new state"
             )
     return monitor
@@ -157,14 +170,57 @@ def watch(
 
 def in_time(time: Any, n_rows: int) -> Any:
     """Rows by time, those of the same time as they stand; as they stand without one."""
-    return np.arange(n_rows) if time is None else np.argsort(time, kind="stable")
+    if time is None:
+        return np.arange(n_rows)
+    values = np.asarray(time)
+    if values.dtype.kind not in "biufM":
+        return _by_instant(values.tolist())
+    unknown = np.isnat(values) if values.dtype.kind == "M" else values != values
+    if unknown.any():
+        raise ValueError(f"--time: row {int(unknown.argmax())} has none")
+    return np.argsort(values, kind="stable")
 
 
-def _write(options: argparse.Namespace, monitor: CalibrationMonitor) -> None:
-    """Figures and state, both whole before either takes its place."""
+def _by_instant(values: list[Any]) -> NDArray:
+    """Order of dates and times; words as ISO 8601, since 12/31/2023 would be sorted as a word."""
+    instants = [_instant(value, row) for row, value in enumerate(values)]
+    try:
+        return np.array(sorted(range(len(values)), key=instants.__getitem__), dtype=np.intp)
+    except TypeError as error:
+        raise ValueError("--time: some have a time zone and some have none") from error
+
+
+def _instant(value: Any, row: int) -> datetime:
+    if isinstance(value, datetime) and value == value:  # NaT is one, too
+        return value
+    if isinstance(value, date) and value == value:
+        return datetime(value.year, value.month, value.day)
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"--time: {value!r} in row {row} is neither a number nor a time of ISO 8601, "
+            "such as 2023-12-31T23:59"
+        ) from error
+
+
+def _write(options: argparse.Namespace, monitor: CalibrationMonitor, read: bytes | None) -> None:
+    """Figures and state, both whole before either takes its place.
+
+    The state, entered last, is replaced first: if another call was quicker, neither is.
+    """
     lines = (f"{line}\n" for line in monitor.to_json_lines())
+    unchanged = partial(_refuse_other_state, options.state, read)
     with ExitStack() as files:
-        for path, parts in ((options.state, [monitor.to_json()]), (options.jsonl, lines)):
-            if path is not None:
-                partial = files.enter_context(written_whole(path))
-                partial.write_text("".join(parts), encoding="utf-8")
+        if options.jsonl is not None:
+            figures = files.enter_context(written_whole(options.jsonl))
+            figures.write_text("".join(lines), encoding="utf-8")
+        if options.state is not None:
+            state = files.enter_context(written_whole(options.state, unchanged))
+            state.write_text(monitor.to_json(), encoding="utf-8")
+
+
+def _refuse_other_state(path: str, read: bytes | None) -> None:
+    """Rows that another call has taken in meanwhile must not be lost."""
+    if _state_of(path) != read:
+        raise ValueError(f"{path}: was changed by another call since it was read: call again")

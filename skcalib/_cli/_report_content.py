@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 import skcalib
@@ -44,6 +45,9 @@ def content_of(options: argparse.Namespace, parts: Parts) -> dict[str, Any]:
     weight, groups = (
         None if v is None else v[shown] for v in (parts.rows.weight, parts.rows.groups)
     )
+    # Pictures refuse numbers that are not whole as groups, which are names here.
+    if groups is not None and groups.dtype.kind == "f" and np.isfinite(groups).all():
+        groups = groups.astype(str)
     before = probabilities(Scores(scores.values[shown], scores.method, "SCORES"))
     after = all_calibrated(parts.model, _some(known, shown))
     data = Evaluation(
@@ -115,6 +119,12 @@ def _drift(options: argparse.Namespace, parts: Parts, data: Evaluation) -> dict[
     by = "as they stand in the file" if options.time is None else f"by {options.time}"
     alarms = [str(alarm) for alarm in monitor.alarms_] or ["The monitor raised no alarm."]
     report = monitor.report()
+    display = MonitorDisplay(
+        [r | {"regime": pictures.literal(r["regime"])} for r in monitor.history()],
+        evidence=monitor.history(every=1),
+        alarms=list(monitor.alarms_),
+        threshold=report.threshold,
+    )
     return {
         "sentences": [
             f"The {len(data.y):,} rows shown, after calibration, {by}, counted from 1.",
@@ -123,7 +133,7 @@ def _drift(options: argparse.Namespace, parts: Parts, data: Evaluation) -> dict[
             f"raised at {report.threshold:g}.",
         ],
         "picture": pictures.of_display(
-            MonitorDisplay.from_monitor(monitor),
+            display.plot(),
             "Figures of the calibrated probabilities over time, and alarms.",
             "What the calibrated probabilities lack over time; an alarm may be trusted at any row.",
         ),

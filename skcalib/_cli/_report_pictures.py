@@ -115,7 +115,7 @@ def groups(
         proba,
         labels=classes,
         sample_weight=weight,
-        groups=of_row,
+        groups=np.array([literal(name) for name in of_row.tolist()]),
         max_panels=MOST_PANELS,
         n_bins=10,
     )
@@ -134,6 +134,11 @@ def of_display(display: Any, alt: str, caption: str) -> Picture:
 
     plt.close(display.figure_)
     return Picture(_source(display.figure_), alt, caption)
+
+
+def literal(name: Any) -> Any:
+    """A name as matplotlib shows it and does not typeset it; what is no word stays as it is."""
+    return name.replace("$", r"\$") if isinstance(name, str) else name
 
 
 def _drawn(draw: Callable[[Any], None], size: tuple[float, float]) -> str:

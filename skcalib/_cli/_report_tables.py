@@ -144,7 +144,8 @@ def classes_table(data: Evaluation, reports: Mapping[str, CalibrationReport]) ->
 
 def groups_table(data: Evaluation, reports: Mapping[str, CalibrationReport]) -> Shown:
     """What the model said of each group, and what came true."""
-    assert data.groups is not None
+    if data.groups is None:
+        raise ValueError("groups: none were named, so there is no table of them")
     names = data.groups.astype(str)
     losses = {
         when: log_losses(check_predictions(data.y, proba, labels=data.classes))

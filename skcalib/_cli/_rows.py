@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import warnings
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,7 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcalib._cli._files import DataFile, column, flat, import_pandas, open_file, plain_labels
+from skcalib._cli._files import (
+    DataFile,
+    column,
+    flat,
+    import_pandas,
+    open_file,
+    path_of,
+    plain_labels,
+)
 from skcalib._validation import check_labels
 
 RESPONSE_METHODS = {
@@ -175,6 +185,8 @@ def read_labelled(
     asked = None if options.classes is None else _class_names(options.classes)
     labels = [str(label) for label in np.unique(y).tolist()] if asked is None else asked
     scores = _score_rows(options, file, key, names, labels)
+    if names is None and asked is None and options.score_columns is None:
+        _warn_of_other_numbers(options, file, scores.names, also)
     beside = {
         name: None if text is None else plain_labels(column(text, file, (), f"--{name}"))
         for name, text in given.items()
@@ -239,7 +251,7 @@ def _name_of(text: str, file: DataFile) -> str:
     """What to call a column of the context: its own name, or its file's."""
     if text in file.names:
         return text
-    return text.rpartition(":")[2] if ":" in text and not Path(text).exists() else Path(text).stem
+    return text.rpartition(":")[2] if ":" in text and not os.path.exists(text) else Path(text).stem
 
 
 def _score_columns(
@@ -261,6 +273,27 @@ def _score_columns(
     return names
 
 
+def _warn_of_other_numbers(
+    options: argparse.Namespace, file: DataFile, names: list[str] | None, also: tuple[str, ...]
+) -> None:
+    """Numbers beside the scores may be those of a class that no label names."""
+    if file.frame is None or names is None:
+        return
+    asked = [getattr(options, name) for name in (*_BESIDE, *also)]
+    used = {*names, *asked, *options.context, *_LABEL_NAMES, options.label_column}
+    kinds = zip(file.names, file.frame.dtypes, strict=True)
+    others = [name for name, dtype in kinds if dtype.kind in "iuf" and name not in used]
+    if others:
+        few = ", ".join(others[:8]) + (", ..." if len(others) > 8 else "")
+        warnings.warn(
+            f"{file.path}: {few} hold numbers, but no label is called so: they were not read as "
+            "scores. If they are classes, name all with --classes; --score-columns says that "
+            "they are not.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
 def _matching(part: str, names: list[str]) -> list[str]:
     """Names that a pattern stands for, in their order; a name stands for itself."""
     return [part] if part in names else [n for n in names if fnmatchcase(n, part)] or [part]
@@ -275,7 +308,7 @@ def _classes(asked: list[str] | None, columns: list[str] | None, y: NDArray) -> 
 
 
 def _class_names(text: str) -> list[str]:
-    if Path(text.rpartition(":")[0] or text).exists():
+    if os.path.exists(path_of(text)):
         return [str(name) for name in plain_labels(column(text, None, (), "--classes")).tolist()]
     first, dots, last = text.partition("..")
     if dots and first.isdecimal() and last.isdecimal():

@@ -190,7 +190,7 @@ def load_model(path: str | PathLike[str]) -> Any:
     """
     text = FilePath(path).read_bytes()
     try:
-        document = json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
+        document = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path} is no model of skcalib, or a part of one: it is not JSON."
@@ -269,7 +269,10 @@ def _calibrator(document: dict[str, Any]) -> BaseCalibrator:
     calibrator = _unfitted(document)
     calibrator._check_parameters()
     fitted = {key: _PLAIN.from_json(node) for key, node in document["fitted"].items()}
-    if not all(key.endswith("_") for key in fitted) or calibrator.estimator is not None:
+    if (
+        not all(key.endswith("_") and key[0] != "_" for key in fitted)
+        or calibrator.estimator is not None
+    ):
         raise ValueError("there is something in it that no fit leaves.")
     _refuse_odd_parts(fitted)
     calibrator._replace_fitted(fitted | fitted["calibrator_"].fitted_attributes())
@@ -298,11 +301,15 @@ def _refuse_odd_parts(fitted: dict[str, Any]) -> None:
         not isinstance(fitted["calibrator_"], CalibrationMap)
         or not isinstance(fitted.get("context_reader_", ContextReader()), ContextReader)
         or fitted["response_method_"] not in RESPONSE_METHODS
-        or not isinstance(columns, int)
+        or type(columns) is not int
         or not np.array_equal(np.sort(order), np.arange(len(classes)))
         or not np.array_equal(classes, np.unique(classes))
     ):
         raise ValueError("its parts are not what a fit leaves.")
+    reader: ContextReader = fitted.get("context_reader_", ContextReader())
+    widths = {len(classes), 1} if len(classes) == 2 else {len(classes)}
+    if columns - len(reader.columns) not in widths:
+        raise ValueError(f"{columns} columns are not those of {len(classes)} classes.")
 
 
 def _try_on_one_row(calibrator: BaseCalibrator) -> None:

@@ -108,10 +108,10 @@ class Plain:
             return array.reshape(shape)
         if dtype.startswith("float") and str in set(map(type, data)):
             data = [_NON_FINITE[x] if isinstance(x, str) else x for x in data]
-        wanted = {str} if dtype[0] == "<" else {bool} if dtype == "bool" else {int, float}
-        if not set(map(type, data)) <= wanted:
+        if not set(map(type, data)) <= _types_of(dtype):
             raise ValueError(f"an array of {dtype} holds something else")
-        return np.array(data, dtype=dtype).reshape(shape)
+        # Not the width that the file names, which a few bytes can make larger than the memory.
+        return np.array(data, dtype="U" if dtype[0] == "<" else dtype).reshape(shape)
 
     def _of_class(self, node: dict[str, Any]) -> Any:
         name, parts = node["class"], self._parts(node["fields"])
@@ -143,6 +143,13 @@ def _known_dtype(name: Any) -> str:
     return name
 
 
+def _types_of(dtype: str) -> set[type]:
+    """What JSON has for numbers of this kind: none that numpy would cut short."""
+    if dtype[0] == "<":
+        return {str}
+    return {bool} if dtype == "bool" else {int, float} if dtype.startswith("float") else {int}
+
+
 def _scalar_to_json(value: np.generic, name: str) -> dict[str, Any]:
     dtype = _dtype_name(value.dtype)
     if dtype is None:
@@ -155,8 +162,12 @@ def _scalar_to_json(value: np.generic, name: str) -> dict[str, Any]:
 
 def _scalar(node: dict[str, Any]) -> Any:
     value = node["value"]
-    dtype = np.dtype(_known_dtype(node["scalar"]))
-    return dtype.type(_NON_FINITE[value] if dtype.kind == "f" and value in _NON_FINITE else value)
+    name = _known_dtype(node["scalar"])
+    if name.startswith("float") and isinstance(value, str):
+        value = _NON_FINITE[value]
+    if type(value) not in _types_of(name):
+        raise ValueError(f"a number of {name} is something else")
+    return np.str_(value) if name[0] == "<" else np.dtype(name).type(value)
 
 
 def _thresholds(function: IsotonicRegression) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def broken(folder):
     Path("empty.csv").write_text("")
     Path("binary.csv").write_bytes(bytes(range(128, 256)))
     Path("folder.npy").mkdir()
+    Path("folder.json").mkdir()
     Path("logits.txt").write_text("1 2")
     Path("broken.json").write_text('{"format": "skcalib model", "ver')
     np.save("objects.npy", np.array([{}, None]), allow_pickle=True)
@@ -126,7 +127,7 @@ def test_what_is_wrong_is_one_line_and_no_file(command, says, broken, run):
     ("command", "says"),
     [
         ("fit logits.npy labels.npy -o nowhere/model.json", "no such file"),
-        ("fit logits.npy labels.npy -o .", "is no file that could be replaced"),
+        ("fit logits.npy labels.npy -o folder.json", "is no file that could be replaced"),
         ("apply model.json logits.npy -o proba.txt", "proba.txt: is none of .npy, .npz"),
         ("apply model.json logits.npy -o nowhere/proba.npy", "no such file"),
     ],

@@ -343,6 +343,9 @@ def test_no_wrong_value_in_a_file_does_anything_but_raise_value_error(calibrator
         (("fitted", "calibrator_", "fields", "offset"), "x", "offset of TemperatureMap is not"),
         (("fitted", "predict_proba"), 1, "something in it that no fit leaves"),
         (("fitted", "column_order_", "data"), [0, 0, 1, 2], "not what a fit leaves"),
+        (("fitted", "column_order_", "data"), [0.5, 1, 2, 3], "int64 holds something else"),
+        (("fitted", "_private_"), 1, "something in it that no fit leaves"),
+        (("fitted", "n_features_in_"), 7, "7 columns are not those of 4 classes"),
     ],
 )
 def test_a_damaged_file_says_what_is_wrong(saved, way, value, says):
