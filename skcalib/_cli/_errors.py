@@ -19,6 +19,14 @@ INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
 TERMINATED = 143
 _PIPE_CLOSED = 141
 
+# Ways out that messages name for Python.
+_SAID_IN_A_SHELL = {
+    "pass response_method='predict_proba'": "say --scores probabilities",
+    "response_method='decision_function' says so": "--scores logits says so",
+    "Pass classes=[...] with one label per column": "Name them with --classes",
+    "Pass labels=[...] with one label per column": "Name them with --classes",
+}
+
 # What is wrong with what the user gave, an extra that is missing, a machine that is too small.
 _EXPECTED = (ImportError, MemoryError, OSError, TypeError, ValueError)
 
@@ -87,4 +95,6 @@ def _said(error: BaseException) -> str:
 
 
 def _one_line(text: str) -> str:
+    for in_python, in_a_shell in _SAID_IN_A_SHELL.items():
+        text = text.replace(in_python, in_a_shell)
     return " ".join(text.split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 import skcalib
 from skcalib._cli._errors import OK
 from skcalib._cli._models import (
+    RESPONSE_METHODS,
     all_calibrated,
     as_the_model_knows,
     ask_for_context,
@@ -20,6 +22,7 @@ from skcalib._cli._models import (
     uncalibrated,
 )
 from skcalib._cli._rows import LabelledRows, add_label_arguments, add_score_arguments, read_labelled
+from skcalib._validation import look_like_probabilities
 from skcalib.metrics import CalibrationReport, ReportRow, calibration_report
 
 _EXAMPLE = """examples:
@@ -70,9 +73,22 @@ def before_and_after(
     if model is None:
         rows = read_labelled(options, also=also)
         scores, classes = uncalibrated(rows, options.kind)
+        if options.kind is None and look_like_probabilities(scores.values):
+            raise ValueError(
+                f"every row of {options.scores} looks like probabilities, but scores are read as "
+                "logits: say --scores probabilities, or --scores logits if they do hold logits"
+            )
         return rows, {"before": probabilities(scores)}, classes
     rows = read_for(model, options, also)
     known = as_the_model_knows(rows.scores, model)
+    values = rows.scores.values
+    if model.response_method_ == RESPONSE_METHODS["logits"] and look_like_probabilities(values):
+        warnings.warn(
+            f"every row of {options.scores} looks like probabilities, but the model reads logits: "
+            "were they calibrated before?",
+            UserWarning,
+            stacklevel=2,
+        )
     proba = {
         "before": probabilities(model._scores(known.at(slice(None)))),
         "after": all_calibrated(model, known),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 from contextlib import ExitStack
 from datetime import date, datetime
@@ -30,6 +32,9 @@ exit status: 0 no alarm; 1 these rows raised one, or an earlier one stands, unti
 
 # So many rows are taken in at a time, between which the bar moves.
 _BATCH = 10_000
+
+# What the state says beside the monitor's own.
+_SERVED_BY = "served_by"
 
 # What a monitor is asked, if the options do not say; one that was begun knows.
 QUESTION = {
@@ -102,6 +107,7 @@ def _monitor(options: argparse.Namespace) -> int:
         raise ValueError("--weights must be in [0, 1]: see CalibrationMonitor")
     state = _state_of(options.state)
     monitor = begun(options, classes, state)
+    _refuse_another_server(options, state)
     if options.restart and hasattr(monitor, "alarms_"):
         monitor.restart()
     served = list(proba.values())[-1]
@@ -143,6 +149,22 @@ def begun(
                 f"{getattr(monitor, name)}: leave it out, or begin a new state"
             )
     return monitor
+
+
+def _server(options: argparse.Namespace) -> str:
+    """What made the probabilities: a test is of one model, or of scores of one kind."""
+    if options.model is None:
+        return f"{options.kind or 'logits'} without a model"
+    return f"model {hashlib.sha256(Path(options.model).read_bytes()).hexdigest()[:16]}"
+
+
+def _refuse_another_server(options: argparse.Namespace, state: bytes | None) -> None:
+    known = None if state is None else json.loads(state).get(_SERVED_BY)
+    if known not in {None, _server(options)} and not options.restart:
+        raise ValueError(
+            f"{options.state} watches {known}, not {_server(options)}: pass the same --model and "
+            "--scores, begin a new test with --restart, or a new state"
+        )
 
 
 def watch(
@@ -204,6 +226,11 @@ def _instant(value: Any, row: int) -> datetime:
         ) from error
 
 
+def _state_text(options: argparse.Namespace, monitor: CalibrationMonitor) -> str:
+    """Readable by `CalibrationMonitor.from_json` too."""
+    return json.dumps({_SERVED_BY: _server(options), **json.loads(monitor.to_json())})
+
+
 def _write(options: argparse.Namespace, monitor: CalibrationMonitor, read: bytes | None) -> None:
     """Figures and state, both whole before either takes its place.
 
@@ -217,7 +244,7 @@ def _write(options: argparse.Namespace, monitor: CalibrationMonitor, read: bytes
             figures.write_text("".join(lines), encoding="utf-8")
         if options.state is not None:
             state = files.enter_context(written_whole(options.state, unchanged))
-            state.write_text(monitor.to_json(), encoding="utf-8")
+            state.write_text(_state_text(options, monitor), encoding="utf-8")
 
 
 def _refuse_other_state(path: str, read: bytes | None) -> None:

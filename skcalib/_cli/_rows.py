@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import warnings
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -187,6 +188,8 @@ def read_labelled(
     scores = _score_rows(options, file, key, names, labels)
     if names is None and asked is None and options.score_columns is None:
         _warn_of_other_numbers(options, file, scores.names, also)
+    if asked is None and options.score_columns is not None and scores.names is not None:
+        _refuse_names_of_others(scores.names, labels, file.path)
     beside = {
         name: None if text is None else plain_labels(column(text, file, (), f"--{name}"))
         for name, text in given.items()
@@ -292,6 +295,23 @@ def _warn_of_other_numbers(
             UserWarning,
             stacklevel=2,
         )
+
+
+def _refuse_names_of_others(names: list[str], classes: list[str], path: Any) -> None:
+    """Columns that carry the classes' names in another order than the sorted one they are read in.
+
+    A name carries a class that is one of its words: p_yes, logit.yes, yes.
+    """
+    words = [{name, *re.split(r"[^0-9A-Za-z]+", name)} for name in names]
+    carried = [[label for label in classes if label in some] for some in words]
+    if sorted(carried) == [[label] for label in sorted(classes)]:
+        order = [label for (label,) in carried]
+        if order != classes:
+            raise ValueError(
+                f"{path}: the columns {', '.join(names)} are in the order {', '.join(order)}, but "
+                f"scores are read in that of the sorted labels, {', '.join(classes)}: say "
+                f"--classes {','.join(order)}"
+            )
 
 
 def _matching(part: str, names: list[str]) -> list[str]:

@@ -156,3 +156,15 @@ def test_a_file_cannot_ask_for_wide_words_and_may_begin_with_a_mark(folder, run)
     text = Path("m.json").read_text()
     Path("m.json").write_text(text.replace('"<U1"', '"<U999999"'), encoding="utf-8-sig")
     assert load_model("m.json").classes_.dtype == np.dtype("<U1")
+
+
+def test_score_columns_named_after_the_classes_in_another_order_are_refused(folder, run):
+    rows = ["p_no,p_yes,truth", *["0.9,0.1,no"] * 30, *["0.2,0.8,yes"] * 30, *["0.3,0.7,no"] * 5]
+    Path("named.csv").write_text("\n".join(rows))
+    said = "evaluate named.csv --label-column truth --scores probabilities --json --score-columns"
+    status, _, err = run(f"{said} p_yes,p_no")
+    assert status == 2
+    assert "--classes yes,no" in err
+    right, named = (run(f"{said} {c}")[1] for c in ("p_no,p_yes", "p_yes,p_no --classes yes,no"))
+    assert right == named
+    assert '"value": 0.923' in right  # accuracy: 60 of 65

@@ -103,3 +103,29 @@ def test_if_one_of_two_files_cannot_be_written_neither_is(stream, run):
     assert status == 2
     assert err.count("\n") == 1
     assert not Path("state.json").exists()
+
+
+def test_probabilities_are_not_watched_as_logits(stream, run):
+    run("fit wild.npz -o model.json")
+    run("apply model.json wild.npz -o served.npy")
+    np.save("y.npy", np.load("wild.npz")["y"])
+    status, _, err = run("monitor served.npy y.npy --state state.json")
+    assert status == 2
+    assert "--scores probabilities" in err
+    assert not Path("state.json").exists()
+    assert run("monitor served.npy y.npy --state state.json --scores probabilities")[0] == 0
+    assert "calibrated before?" in run("evaluate served.npy y.npy --model model.json")[2]
+
+
+def test_a_state_goes_on_with_the_model_it_watches(stream, run):
+    run("fit wild.npz -o model.json")
+    run("fit calm.npz -o other.json")
+    run("monitor wild.npz --model model.json --state state.json")
+    before = Path("state.json").read_bytes()
+    for other in ("", "--model other.json"):
+        status, _, err = run(f"monitor wild.npz --state state.json {other}")
+        assert status == 2
+        assert "state.json watches model " in err
+        assert Path("state.json").read_bytes() == before
+    assert run("monitor calm.npz --state state.json --model other.json --restart")[0] == 0
+    assert run("monitor calm.npz --state state.json --model other.json")[0] == 0
