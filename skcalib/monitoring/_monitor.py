@@ -159,8 +159,9 @@ class CalibrationMonitor(BaseEstimator):
     >>> (alarm,) = monitor.update(y, softmax(logits, axis=1))
     >>> 1000 < alarm.row < 1100
     True
-    >>> print(alarm.advice)
-    refit the temperature on rows since then
+    >>> lower, upper = alarm.interval  # of the temperature since then
+    >>> 1 < lower < 2 < upper
+    True
 
     References
     ----------
