@@ -157,7 +157,7 @@ def compare_forecasts(
     times as wide as the asymptotic one, of 1000 rows 2.5 times.
 
     With no difference between p and q, and looks every 100 rows up to 10 000, 1 to 3 % of
-    asymptotic intervals promoted q at some look, 12 to 23 % of fixed ones; where q lost much in
+    asymptotic intervals promoted q at some look, 15 to 23 % of fixed ones; where q lost much in
     1 % of the rows, 1 to 2 % of asymptotic intervals if the first look was at row 500, a third of
     them if it was at row 100: see ``benchmarks/comparisons.py``.
 
